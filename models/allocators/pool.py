@@ -1,0 +1,110 @@
+"""One pool type for all compressed-memory allocators, its tally, and the allocator contract.
+
+An allocator is a module with plain compiled functions of the signatures below and one `Allocator` record.  The engine calls
+them through function values, so it never depends on which allocator a pool has.  An allocator asks how many pages it
+may take (`num[MAY_TAKE]`), never which: the VM owns frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import int32, int64, types
+from numba.experimental import structref
+
+from models.jit import compiled
+
+Table = types.Array(int32, 2, "C")
+Links = types.Array(int32, 1, "C")
+Numbers = types.Array(int64, 1, "C")
+
+# --- errno values that alloc and free return negated ---------------------------------------------------------------
+ENOMEM, EINVAL, ENOSPC, EAGAIN = 12, 22, 28, 11
+
+# --- num: scalars that every allocator keeps (int64) ---------------------------------------------------------------
+PAGE_SIZE = 0  # bytes
+MAY_TAKE = 1  # pages the pool may still take from the VM; the allocator lowers it by one a page taken
+PAGES_TAKEN = 2  # pages ever taken: the serial number of the next page
+PAGES_RETURNED = 3  # pages ever given back; taken - returned = pages held
+POOL_PAGES = 4  # pages in use as the original reports them (xcfmalloc: reserve excluded)
+OBJECTS = 5  # live objects
+PAYLOAD = 6  # bytes of the live objects as the caller asked for them
+META_INSIDE = 7  # metadata bytes in pool pages
+META_OUTSIDE = 8  # metadata bytes outside pool pages (descriptors, handles)
+LOST_INSIDE = 9  # bytes lost by rounding inside blocks in use
+FREE_BYTES = 10  # bytes in free blocks of pool pages, free headers included
+OP_WALKED = 11  # lists and blocks looked at by the last operation
+OP_COPIED = 12  # bytes copied by the last operation (a store's own copy into the pool included where the original makes one)
+WALKED = 13  # all operations
+COPIED = 14
+MOVED = 15  # objects moved by compaction
+COPY_ON_LOAD = 16  # 1 if a load must first copy the object into a buffer
+FIRST_OWN = 32  # an allocator's own scalars start here
+NUMBERS = 64
+
+
+@structref.register
+class PoolType(types.StructRef):
+    """Any allocator's state: tables whose columns the allocator names for itself."""
+
+
+pool_t = PoolType((("obj", Table), ("page", Table), ("block", Table), ("head", Links), ("num", Numbers)))
+alloc_t = types.FunctionType(int64(pool_t, int64))
+free_t = types.FunctionType(int64(pool_t, int64))
+
+
+class Pool(structref.StructRefProxy):
+    """Boxed pool: opaque to Python, which keeps its own views of the arrays."""
+
+
+structref.define_boxing(PoolType, Pool)
+
+
+@compiled(pool_t(Table, Table, Table, Links, Numbers))
+def make_pool(obj, page, block, head, num):
+    pool = structref.new(pool_t)
+    pool.obj, pool.page, pool.block, pool.head, pool.num = obj, page, block, head, num
+    return pool
+
+
+class PoolArrays(NamedTuple):
+    """A pool and Python's views of its arrays (int32 tables, int64 num)."""
+
+    pool: Any
+    obj: np.ndarray
+    page: np.ndarray
+    block: np.ndarray
+    head: np.ndarray
+    num: np.ndarray
+
+
+def build_pool(obj: np.ndarray, page: np.ndarray, block: np.ndarray, head: np.ndarray, num: np.ndarray) -> PoolArrays:
+    """Box the arrays into a pool."""
+    return PoolArrays(make_pool(obj, page, block, head, num), obj, page, block, head, num)
+
+
+class Allocator(NamedTuple):
+    """What an allocator module offers.  All compiled functions take the pool first and return int64.
+
+    create(page_size, max_pages, max_objects, **options) -> PoolArrays     plain Python; reserves zeroed arrays for the limits
+    alloc(pool, size) -> handle >= 0, or -errno      handles are dense small integers below max_objects, reused after free
+    free(pool, handle) -> 0, or -errno
+    compact(pool, budget) -> pages freed             0 where the original has no compaction
+    blocks(pool, handle, out) -> n                   out[2i], out[2i+1] = serial of the page and offset of block i (int64)
+    stat(pool) -> 0                                  brings every number of the tally up to date
+    counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
+    evict_begin/evict_next/evict_done                only where the original owns an LRU, else None
+    """
+
+    create: Callable[..., PoolArrays]
+    alloc: Any
+    free: Any
+    compact: Any
+    blocks: Any
+    stat: Any
+    counters: Callable[[PoolArrays], dict[str, int]]
+    evict_begin: Any = None
+    evict_next: Any = None
+    evict_done: Any = None

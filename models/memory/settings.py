@@ -1,0 +1,84 @@
+"""Settings of the machine itself that are not a named part: sysctls, time costs, CPU scheduling.  Plain data, no NumPy.
+
+Defaults are for a present-day x86-64 server (about 3 GHz, one core); every one can be overridden in YAML.
+"""
+
+from __future__ import annotations
+
+from models.registry import Option
+
+SYSCTL = (
+    Option("vm.swappiness", "int", "", 60, "weight of anonymous against file memory in reclaim", "modern.md G.6; Linux 6.1 default", 0, 200),
+    Option("vm.page-cluster", "int", "log2 pages", 3, "swap readahead window is 2^n pages; 0 turns it off", "modern.md G.10; Linux 6.1 default", 0, 10),
+    Option(
+        "vm.min_free_kbytes",
+        "int",
+        "KiB",
+        "auto",
+        "free memory kept for the kernel; auto = isqrt(16 * lowmem KiB), 128..262144",
+        "modern.md G.1",
+        64,
+        67108864,
+    ),
+    Option(
+        "vm.watermark_scale_factor",
+        "int",
+        "1/10000 of memory",
+        10,
+        "distance between the watermarks",
+        "modern.md G.1; Linux 6.1 default",
+        1,
+        3000,
+    ),
+)
+
+_SERVER = "order of magnitude for a 3 GHz x86-64 server; lat_mem/perf figures of the kind published with lmbench"
+
+COSTS = (
+    Option("access", "time", "ns", "2ns", "a touch of a mapped page, on top of the op's own cpu_ns", _SERVER, 0),
+    Option("fault", "time", "ns", "500ns", "entry, page-table walk and exit of any page fault", _SERVER, 0),
+    Option("major_fault", "time", "ns", "1us", "swap-cache and readahead work of a fault that must read", _SERVER, 0),
+    Option("clear", "time", "ns per KiB", "25ns", "zeroing a fresh page (about 40 GB/s)", _SERVER, 0),
+    Option("page_alloc", "time", "ns", "100ns", "taking one frame, per-CPU lists included", _SERVER, 0),
+    Option("page_free", "time", "ns", "60ns", "giving one frame back", _SERVER, 0),
+    Option("scan", "time", "ns", "150ns", "looking at one page of an inactive list: reverse map, accessed bit, tests", _SERVER, 0),
+    Option("deactivate", "time", "ns", "80ns", "moving one page from the active to the inactive list", _SERVER, 0),
+    Option("unmap", "time", "ns", "300ns", "removing a mapping, its share of the TLB flush included", _SERVER, 0),
+    Option("submit_io", "time", "ns", "1500ns", "building and submitting one page's I/O", _SERVER, 0),
+    Option("copy", "time", "ns per KiB", "60ns", "memcpy into or out of a pool (about 17 GB/s, cold source)", _SERVER, 0),
+    Option("walk", "time", "ns", "4ns", "an allocator's look at one list head or block (first-level cache hit and a branch)", _SERVER, 0),
+    Option("allocator", "time", "ns", "80ns", "fixed cost of one alloc or free in a compressed pool: lock, call", _SERVER, 0),
+    Option("tmem", "time", "ns", "200ns", "tmem lookup, insert or removal: hash, tree of objects, radix tree", _SERVER, 0),
+    Option("wakeup", "time", "ns", "1500ns", "waking and switching to another thread", _SERVER, 0),
+)
+
+SCHEDULER = (
+    Option(
+        "quantum",
+        "time",
+        "ns",
+        "4ms",
+        "turn of a runnable actor while others wait for its CPU",
+        "fidelity-notes.md section 1: 4 ms turns at HZ=250",
+        1000,
+    ),
+    Option(
+        "wakeup_delay",
+        "time",
+        "ns",
+        "1ms",
+        "a woken kernel thread that finds no free CPU preempts after this",
+        "fidelity-notes.md section 1: more than 1 ms behind",
+        0,
+    ),
+    Option("slice", "time", "ns", "1ms", "longest computing in one step while nobody else shares the memory", "DESIGN: time slice", 1000),
+    Option(
+        "shared_slice",
+        "time",
+        "ns",
+        "20us",
+        "longest computing in one step while another runnable actor shares the memory (about 32 pages of reclaim)",
+        "DESIGN: time slice",
+        1000,
+    ),
+)
