@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -166,7 +167,10 @@ def compiled(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], A
                 _tolerant(dispatcher._cache, folder)
             except (RuntimeError, OSError):
                 pass  # no writable place at all: compile in memory
-            dispatcher.compile(signature)
+            with warnings.catch_warnings():
+                # function values are what keeps the engine independent of its parts; Numba calls them experimental
+                warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
+                dispatcher.compile(signature)
             dispatcher.disable_compile()
         finally:
             numba_config.CACHE_DIR = before

@@ -53,6 +53,7 @@ class PoolType(types.StructRef):
 pool_t = PoolType((("obj", Table), ("page", Table), ("block", Table), ("head", Links), ("num", Numbers)))
 alloc_t = types.FunctionType(int64(pool_t, int64))
 free_t = types.FunctionType(int64(pool_t, int64))
+blocks_t = types.FunctionType(int64(pool_t, int64, Numbers))
 
 
 class Pool(structref.StructRefProxy):
@@ -85,10 +86,53 @@ def build_pool(obj: np.ndarray, page: np.ndarray, block: np.ndarray, head: np.nd
     return PoolArrays(make_pool(obj, page, block, head, num), obj, page, block, head, num)
 
 
+@compiled(int64(pool_t, int64))
+def no_compaction(pool, budget):
+    """`compact` of an allocator whose original has none: 0 pages freed."""
+    return 0
+
+
+@compiled(int64(pool_t))
+def always_exact(pool):
+    """`stat` of an allocator that keeps its whole tally up to date in every operation."""
+    return 0
+
+
+class Objects(NamedTuple):
+    """What `replay` knows of the objects of a trace, for an allocator whose original reclaims them (int32 views, shared).
+
+    handle_of  [identity in the trace] -> handle + 1, 0 if not live; a reclaim sets it to 0 for every object lost
+    id_of      [handle] -> identity
+    pinned     [identity] -> 1 while the owner refuses its eviction
+    """
+
+    handle_of: np.ndarray
+    id_of: np.ndarray
+    pinned: np.ndarray
+
+
+class Answers(NamedTuple):
+    """How `replay` prints what the original reports.  Plain Python; every line without its newline.
+
+    title(page_size, options) -> the first line, without "# "
+    errno                            a refused request is `a ID E22` (True) or just `a ID E` (False)
+    statistics(arrays) -> lines      of an `s`, without the digest; None: `s PAGES NAME=VALUE ...` from `counters`
+    compact(arrays) -> lines         does and reports a `c`; None: nothing is done, nothing printed
+    reclaim(arrays, objects, pages) -> lines    does and reports an `r`; None: the same
+    """
+
+    title: Callable[[int, dict[str, Any]], str]
+    errno: bool = True
+    statistics: Callable[[PoolArrays], list[str]] | None = None
+    compact: Callable[[PoolArrays], list[str]] | None = None
+    reclaim: Callable[[PoolArrays, Objects, int], list[str]] | None = None
+
+
 class Allocator(NamedTuple):
     """What an allocator module offers.  All compiled functions take the pool first and return int64.
 
-    create(page_size, max_pages, max_objects, **options) -> PoolArrays     plain Python; reserves zeroed arrays for the limits
+    create(page_size, max_pages, max_objects, **options) -> PoolArrays     plain Python; reserves zeroed arrays for the limits;
+           `may_take` (an option like any other, default 0) is how many pages it may take at once: xcfmalloc fills its reserve
     alloc(pool, size) -> handle >= 0, or -errno      handles are dense small integers below max_objects, reused after free
     free(pool, handle) -> 0, or -errno
     compact(pool, budget) -> pages freed             0 where the original has no compaction
@@ -96,6 +140,7 @@ class Allocator(NamedTuple):
     stat(pool) -> 0                                  brings every number of the tally up to date
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
     evict_begin/evict_next/evict_done                only where the original owns an LRU, else None
+    answers                                          how `replay` prints what the original reports; None: not for `replay`
     """
 
     create: Callable[..., PoolArrays]
@@ -108,3 +153,4 @@ class Allocator(NamedTuple):
     evict_begin: Any = None
     evict_next: Any = None
     evict_done: Any = None
+    answers: Answers | None = None

@@ -1,0 +1,93 @@
+"""What the allocators share: list heads with a bitmap of the non-empty ones, and rows handed out and taken back.
+
+A pool's `num` carries the bitmap behind the named scalars: num[SUMMARY] has one bit per word, num[WORDS + w] one bit
+per list.  That finds the nearest non-empty list in a few instructions, however many lists there are (up to 64 * 64); how many
+heads the original would have looked at is arithmetic on the two indices.
+
+Row 0 of every table means "none": links start as zeros in untouched memory, and writing a link of row 0 does no harm.
+"""
+
+from __future__ import annotations
+
+from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
+
+from models.allocators.pool import NUMBERS
+from models.jit import inlined
+
+SUMMARY = NUMBERS
+WORDS = NUMBERS + 1
+MAX_LISTS = 64 * 64
+
+
+def numbers_for(lists: int) -> int:
+    """Length of a `num` with a bitmap for so many lists."""
+    return WORDS + (lists + 63) // 64
+
+
+@inlined
+def mark_list(num, i):
+    """List i has become non-empty."""
+    w = i >> 6
+    num[WORDS + w] |= 1 << (i & 63)
+    num[SUMMARY] |= 1 << w
+
+
+@inlined
+def unmark_list(num, i):
+    """List i has become empty."""
+    w = i >> 6
+    rest = num[WORDS + w] & ~(1 << (i & 63))
+    num[WORDS + w] = rest
+    if rest == 0:
+        num[SUMMARY] &= ~(1 << w)
+
+
+@inlined
+def lowest_list_from(num, i):
+    """Lowest non-empty list at or above i, -1 if there is none; i must be a list."""
+    w = i >> 6
+    found = num[WORDS + w] & (-1 << (i & 63))
+    if found == 0:
+        above = num[SUMMARY] & (-2 << w)
+        if above == 0:
+            return -1
+        w = trailing_zeros(above)
+        found = num[WORDS + w]
+    return (w << 6) + trailing_zeros(found)
+
+
+@inlined
+def highest_list_to(num, i):
+    """Highest non-empty list at or below i, -1 if there is none; i must be a list."""
+    w = i >> 6
+    found = num[WORDS + w] & ((2 << (i & 63)) - 1)
+    if found == 0:
+        below = num[SUMMARY] & ((1 << w) - 1)
+        if below == 0:
+            return -1
+        w = 63 - leading_zeros(below)
+        found = num[WORDS + w]
+    return (w << 6) + 63 - leading_zeros(found)
+
+
+@inlined
+def take_row(table, link, num, used, spare, limit):
+    """A row of `table` from 1 to limit: one that came back (chained through column `link`), else a fresh one; 0 if all are taken.
+
+    used, spare: indices in `num` of the count of rows ever handed out and of the last row that came back.
+    """
+    row = num[spare]
+    if row != 0:
+        num[spare] = table[row, link]
+        return row
+    if num[used] >= limit:
+        return 0
+    num[used] += 1
+    return num[used]
+
+
+@inlined
+def drop_row(table, link, num, spare, row):
+    """Take a row back."""
+    table[row, link] = num[spare]
+    num[spare] = row

@@ -1,0 +1,75 @@
+"""Compressed-memory allocators that a configuration or `replay` can name."""
+
+from models.registry import Entry, Option
+
+_XVMALLOC = (
+    Option(
+        "align",
+        "choice",
+        "B",
+        8,
+        "header and alignment of every block: 4 in Linux 2.6.37 and on 32-bit machines, 8 on 64-bit machines from 3.0",
+        "Linux 2.6.37 and 3.0, drivers/staging/zram/xvmalloc_int.h",
+        choices=(4, 8),
+    ),
+    Option(
+        "step",
+        "choice",
+        "B",
+        "auto",
+        "distance between two free lists; auto = page/512, 16 for 64 KiB pages (3.0); 8 = 2.6.37, where 64 KiB pages overflow the index",
+        "Linux 2.6.37 and 3.0, drivers/staging/zram/xvmalloc_int.h",
+        choices=("auto", 8),
+    ),
+)
+
+_XCFMALLOC = (
+    Option(
+        "rule",
+        "choice",
+        "",
+        "v2",
+        "which block may be a smaller one: the first (v2), or only the last (v1, which therefore never splits)",
+        "posts of 2011-08-31 (v1) and 2011-09-07 (v2)",
+        choices=("v1", "v2"),
+    ),
+    Option(
+        "header", "choice", "bit", 64, "word size: block headers of 12 or 16 bytes, descriptors of 24 or 32", "same posts", choices=(32, 64)
+    ),
+    Option("reserve", "int", "pages", 32, "completely unused pages that the pool keeps", "same posts", 0, 1 << 20),
+)
+
+_XV = "models.allocators.xvmalloc:XVMALLOC"
+_XCF = "models.allocators.xcfmalloc:XCFMALLOC"
+_POSTED_V1 = "driverdev mail of 2011-08-31, [PATCH 1/3] staging: zcache: xcfmalloc memory allocator"
+_POSTED_V2 = "driverdev mail of 2011-09-07, [PATCH v2 0/3] staging: zcache: xcfmalloc support"
+
+REGISTRY = (
+    Entry(
+        "xvmalloc",
+        _XV,
+        "segregated fit inside single pages; nothing crosses a page",
+        "Linux 3.0/3.1 drivers/staging/zram/xvmalloc.c",
+        _XVMALLOC,
+    ),
+    Entry("xcfmalloc", _XCF, "one or two blocks of 64-byte granularity an object, across pages", _POSTED_V2, _XCFMALLOC),
+    Entry(
+        "xvmalloc-2.6.37-align4",
+        _XV,
+        "xvmalloc with 4-byte alignment",
+        "Linux 2.6.37.6 drivers/staging/zram/xvmalloc.c",
+        _XVMALLOC,
+        {"align": 4, "step": 8},
+    ),
+    Entry(
+        "xvmalloc-3.0-align8",
+        _XV,
+        "xvmalloc with 8-byte alignment, 64-bit",
+        "Linux 3.0.43 drivers/staging/zram/xvmalloc.c",
+        _XVMALLOC,
+        {"align": 8, "step": "auto"},
+    ),
+    Entry("xcfmalloc-v1-32bit", _XCF, "xcfmalloc as first posted, 32-bit", _POSTED_V1, _XCFMALLOC, {"rule": "v1", "header": 32}),
+    Entry("xcfmalloc-v2-32bit", _XCF, "xcfmalloc v2, 32-bit", _POSTED_V2, _XCFMALLOC, {"rule": "v2", "header": 32}),
+    Entry("xcfmalloc-v2-64bit", _XCF, "xcfmalloc v2, 64-bit", _POSTED_V2, _XCFMALLOC, {"rule": "v2", "header": 64}),
+)

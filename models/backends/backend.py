@@ -1,0 +1,54 @@
+"""The backend contract: what stands between swap-out and the swap device (frontswap's contract).
+
+A backend may refuse any store; what it has stored it must give back until it is invalidated.  It charges its own CPU time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class BackendSetup(NamedTuple):
+    """What a backend's factory may know of the machine.
+
+    page_size  bytes; total_pages: managed pages of the VM; slots: swap slots of the device
+    """
+
+    page_size: int
+    total_pages: int
+    slots: int
+
+
+class BackendArrays(NamedTuple):
+    """What `create` returns: table int32 2-D and num int64[] for the structref."""
+
+    table: np.ndarray
+    num: np.ndarray
+
+
+class BackendModule(NamedTuple):
+    """What a backend module offers.
+
+    create(setup, options) -> BackendArrays      plain Python; options in model units, nested groups as mappings
+    pool_part(options) -> (allocator, compressor) parts of the configuration, or None if it has no pool
+    store(backend, pages, slot, size) -> 1 stored, 0 refused    size: compressed bytes; negative: same-filled, of -size bytes
+    load(backend, pages, slot) -> bytes, or -1 if absent        keeps the copy
+    invalidate(backend, pages, slot) -> 1 if there was a copy
+    counters(num) -> dict of name: value, the original's own names
+    """
+
+    create: Callable[[BackendSetup, dict[str, Any]], BackendArrays]
+    pool_part: Callable[[dict[str, Any]], tuple[Any, Any] | None]
+    store: Any
+    load: Any
+    invalidate: Any
+    counters: Callable[[np.ndarray], dict[str, int]]
+
+
+# num: scalars that every backend keeps (int64)
+STORED_PAGES = 0  # pages held now
+STORES, REFUSED, LOADS, INVALIDATES = 1, 2, 3, 4  # frontswap's succ_stores, failed_stores, loads, invalidates
+FIRST_OWN = 16

@@ -1,0 +1,31 @@
+"""From bytes to rows: cutting into pages, real compression, same-filled pages; what corpus and synthetic share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from models.compressors.compressor import Compressor
+from models.errors import InputError
+
+
+def same_filled(page: bytes) -> bool:
+    """True if the page is one machine word (8 bytes) repeated."""
+    return page == page[:8] * (len(page) // 8)
+
+
+def page_sizes(pages: Iterable[bytes], compressor: Compressor) -> np.ndarray:
+    """int32[n]: compressed bytes of each page; 0 = same-filled, the page's own size = incompressible."""
+    size_of = compressor.size_of
+    assert size_of is not None
+    return np.array([0 if same_filled(page) else min(size_of(page), len(page)) for page in pages], np.int32)
+
+
+def must_compress(kind: str, compressor: Compressor) -> None:
+    """Raise InputError if there is no real compressor, only measured sizes."""
+    if compressor.size_of is None:
+        raise InputError(
+            f"contents {kind}: {compressor.name} has measured tables only, it cannot compress bytes here; "
+            f"use contents measured (a table with a column {compressor.column}), or compressor lz4, zstd or deflate"
+        )

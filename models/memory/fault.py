@@ -1,0 +1,326 @@
+"""Page faults of anonymous memory (Linux 6.1 mm/memory.c): first touch, write to a shared-with-swap page, swap-in.
+
+A fault either finishes or changes nothing that matters and says what it waits for; it is then started again from its beginning.
+Simplification: a read at first touch gets a zeroed frame of its own; Linux maps the shared zero page until the first write.
+"""
+
+from __future__ import annotations
+
+from numba import int64, types, uint8, uint32, void
+from numba.experimental import structref
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames
+from models.memory.state import Numbers, machine_t, pages_t
+from models.memory.swap import (
+    commit_readahead,
+    enter_swap_cache,
+    leave_swap_cache,
+    plan_readahead,
+    readahead_hit,
+    release_slot,
+    swap_is_full,
+)
+from models.vmstat import (
+    NR_ANON_PAGES,
+    NR_PAGE_TABLE_PAGES,
+    PGFAULT,
+    PGMAJFAULT,
+    PGREUSE,
+    SWAP_RA,
+    SWAP_RA_HIT,
+)
+
+# codes of a compiled step
+DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END = range(8)
+
+# --- stream.num: one process's reading of its op stream (int64) ------------------------------------------------------
+S_CURSOR, S_END, S_DEADLINE, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_CLOCK, S_ACCESSES = range(10)
+STREAM_NUMBERS = 16
+
+
+@structref.register
+class StreamType(types.StructRef):
+    """A chunk of ops and the place in it."""
+
+
+stream_t = StreamType(
+    (("op", types.Array(uint8, 1, "C")), ("page", types.Array(int64, 1, "C")), ("cpu_ns", types.Array(uint32, 1, "C")), ("num", Numbers))
+)
+
+
+class Stream(structref.StructRefProxy):
+    """Boxed stream."""
+
+
+structref.define_boxing(StreamType, Stream)
+
+
+@compiled(stream_t(types.Array(uint8, 1, "C"), types.Array(int64, 1, "C"), types.Array(uint32, 1, "C"), Numbers))
+def make_stream(op, page, cpu_ns, num):
+    stream = structref.new(stream_t)
+    stream.op, stream.page, stream.cpu_ns, stream.num = op, page, cpu_ns, num
+    return stream
+
+
+@compiled(int64(int64))
+def bin_of(ns):
+    """Histogram bin of a latency: four bins an octave, [2^e * (1 + k/4), next)."""
+    if ns < 4:
+        return max(ns, 0)
+    e = 2
+    while ns >> (e + 1) > 0:
+        e += 1
+    return min(4 * e + ((ns >> (e - 2)) & 3), st.BINS - 1)
+
+
+@compiled(void(pages_t, Numbers, int64))
+def finish_fault(pages, stream, kind):
+    """Record the latency of a fault from its first attempt on."""
+    if stream[S_FAULT_KIND] == st.H_MAJOR:
+        kind = st.H_MAJOR
+    pages.hist[kind, bin_of(pages.num[st.CLOCK] - stream[S_FAULT_START])] += 1
+    stream[S_FAULT_START] = -1
+    stream[S_FAULT_KIND] = -1
+
+
+@compiled(int64(pages_t, int64))
+def table_block(pages, p):
+    """The page-table page that maps virtual page p."""
+    return p // pages.num[st.PAGES_PER_TABLE]
+
+
+@compiled(int64(pages_t, int64))
+def add_table_entry(pages, p):
+    """Count an entry of p's page-table page, taking a frame for it if it is new; 0 if there is no frame."""
+    table = pages.table
+    block = table_block(pages, p)
+    if table[block, 1] == 0:
+        f = ask_frame(pages, st.TABLE)
+        if f < 0:
+            return 0
+        spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC] + pages.cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
+        table[block, 1] = f + 1
+        pages.vmstat[NR_PAGE_TABLE_PAGES] += 1
+    return 1
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def first_touch(m, stream, process, p, write):
+    """Give virtual page p a zeroed frame."""
+    pages = m.pages
+    cost = pages.cost
+    if add_table_entry(pages, p) == 0:
+        return NEED_RECLAIM
+    f = ask_frame(pages, st.ANON)
+    if f < 0:
+        return NEED_RECLAIM
+    spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_ALLOC] + cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
+    pages.frame[f, st.PAGE] = p
+    pages.table[table_block(pages, p), 0] += 1
+    bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
+    pages.pte[p] = f << st.PTE_SHIFT | bits
+    m.insert(m.policy, pages, f, -1)
+    pages.vmstat[PGFAULT] += 1
+    pages.vmstat[NR_ANON_PAGES] += 1
+    pages.proc[process, st.RSS] += 1
+    note(pages, st.E_TOUCH, p, f, -1, write)
+    finish_fault(pages, stream, st.H_ZERO)
+    return DONE
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def write_protected(m, stream, process, p):
+    """A write to a page that was mapped by a read fault: it is exclusive, so it is simply made writable."""
+    pages = m.pages
+    spend(pages, st.BY_FAULT, pages.cost[st.C_FAULT])
+    pages.pte[p] |= st.PTE_WRITE | st.PTE_DIRTY | st.PTE_ACCESSED
+    pages.vmstat[PGFAULT] += 1
+    pages.vmstat[PGREUSE] += 1
+    note(pages, st.E_REUSE, p, int64(pages.pte[p]) >> st.PTE_SHIFT, -1, 0)
+    finish_fault(pages, stream, st.H_MINOR)
+    return DONE
+
+
+@compiled(void(pages_t, int64, int64))
+def queue_read(pages, first, count):
+    """Ask for a device read of `count` slots from `first` on."""
+    num = pages.num
+    row = pages.ring[num[st.RING]]
+    row[st.IO_TIME] = num[st.CLOCK]
+    row[st.IO_WRITE] = 0
+    row[st.IO_FIRST] = first
+    row[st.IO_COUNT] = count
+    num[st.RING] += 1
+
+
+@compiled(int64(machine_t, int64, int64))
+def read_slot(m, s, ahead):
+    """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device."""
+    pages = m.pages
+    slot = pages.slot
+    f = ask_frame(pages, st.ANON)
+    if f < 0:
+        return -1
+    spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])
+    p = int64(slot[s, st.OWNER])
+    pages.frame[f, st.PAGE] = p
+    shadow = int64(-1)
+    if slot[s, st.SHADOW] > 0:
+        shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | int64(slot[s, st.SHADOW_FLAG])
+        slot[s, st.SHADOW] = 0
+    enter_swap_cache(pages, f, s, p)
+    m.insert(m.policy, pages, f, shadow)
+    if ahead:
+        pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.RECLAIM
+        pages.vmstat[SWAP_RA] += 1
+        note(pages, st.E_READAHEAD, p, f, s, 0)
+    if slot[s, st.HANDLE] > 0 and m.load(m.backend, pages, s) >= 0:
+        note(pages, st.E_LOAD, p, f, s, int64(slot[s, st.STORED_SIZE]))
+        return 0
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.LOCKED
+    note(pages, st.E_READ, p, f, s, 0)
+    return 1
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def read_in(m, stream, process, p):
+    """Read the fault's slot and its neighbours; DONE, or NEED_RECLAIM before anything changed."""
+    pages = m.pages
+    window = pages.window
+    n = plan_readahead(pages, process, p)
+    if usable_frames(pages, 1) < n + 1:
+        if pages.num[st.KSWAPD_AWAKE] == 0:
+            pages.num[st.WAKE] = 1
+        return NEED_RECLAIM
+    commit_readahead(pages, process, p)
+    target = -int64(pages.pte[p]) - 1
+    if stream[S_FAULT_KIND] != st.H_MAJOR:
+        stream[S_FAULT_KIND] = st.H_MAJOR
+        pages.vmstat[PGMAJFAULT] += 1
+    spend(pages, st.BY_FAULT, pages.cost[st.C_MAJOR])
+    first, count = int64(-1), int64(0)
+    for i in range(n):
+        s = int64(window[i])
+        from_device = read_slot(m, s, 1 if s != target else 0)
+        if from_device == 1 and s == first + count and count > 0:
+            count += 1
+        elif from_device == 1:
+            if count > 0:
+                queue_read(pages, first, count)
+            first, count = s, int64(1)
+    if count > 0:
+        spend(pages, st.BY_IO, pages.cost[st.C_SUBMIT])
+        queue_read(pages, first, count)
+    return DONE
+
+
+@compiled(void(machine_t, int64, int64, int64, int64))
+def map_swapped(m, process, p, f, write):
+    """Map a swap-cache page; its slot is given up on a write, or when swap is more than half full."""
+    pages = m.pages
+    flags = int64(pages.frame[f, st.FLAGS])
+    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages)):
+        s = int64(pages.frame[f, st.SLOT]) - 1
+        leave_swap_cache(pages, f)
+        release_slot(m, s)
+        pages.frame[f, st.FLAGS] = flags | st.DIRTY
+    bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
+    pages.pte[p] = f << st.PTE_SHIFT | bits
+    pages.vmstat[NR_ANON_PAGES] += 1
+    pages.proc[process, st.RSS] += 1
+    pages.proc[process, st.SWAPPED] -= 1
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def swap_fault(m, stream, process, p, write):
+    """A fault on a swapped-out page."""
+    pages = m.pages
+    s = -int64(pages.pte[p]) - 1
+    if pages.slot[s, st.CACHED] == 0 and read_in(m, stream, process, p) == NEED_RECLAIM:
+        return NEED_RECLAIM
+    f = int64(pages.slot[s, st.CACHED]) - 1
+    if f < 0:
+        return NEED_RECLAIM
+    flags = int64(pages.frame[f, st.FLAGS])
+    if flags & st.LOCKED:
+        stream[S_WAIT_SLOT] = s
+        stream[S_WAIT_MEMORY] = 1 if flags & st.WORKINGSET else 0
+        return WAIT_READ if stream[S_FAULT_KIND] == st.H_MAJOR else WAIT_PAGE
+    marked = 0
+    if flags & st.RECLAIM:
+        marked = 1
+        pages.vmstat[SWAP_RA_HIT] += 1
+        pages.frame[f, st.FLAGS] = flags & ~st.RECLAIM
+    if stream[S_FAULT_KIND] != st.H_MAJOR:
+        readahead_hit(pages, process, p, marked)
+    spend(pages, st.BY_FAULT, pages.cost[st.C_FAULT])
+    map_swapped(m, process, p, f, write)
+    pages.vmstat[PGFAULT] += 1
+    note(pages, st.E_SWAPIN, p, f, s, 1 if stream[S_FAULT_KIND] == st.H_MAJOR else 0)
+    finish_fault(pages, stream, st.H_MINOR)
+    return DONE
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def fault(m, stream, process, p, write):
+    """Handle a fault of virtual page p: DONE, WAIT_PAGE, WAIT_READ or NEED_RECLAIM."""
+    pages = m.pages
+    if stream[S_FAULT_START] < 0:
+        stream[S_FAULT_START] = pages.num[st.CLOCK]
+    entry = pages.pte[p]
+    if entry == 0:
+        return first_touch(m, stream, process, p, write)
+    if entry > 0:
+        return write_protected(m, stream, process, p)
+    return swap_fault(m, stream, process, p, write)
+
+
+@compiled(void(machine_t, int64))
+def free_page(m, f):
+    """An anonymous page's frame goes back, its swap-cache slot with it."""
+    pages = m.pages
+    if pages.frame[f, st.SLOT] > 0:
+        s = int64(pages.frame[f, st.SLOT]) - 1
+        leave_swap_cache(pages, f)
+        release_slot(m, s)
+    m.remove(m.policy, pages, f)
+    note(pages, st.E_FREE, int64(pages.frame[f, st.PAGE]), f, -1, 0)
+    give_frame(pages, f)
+
+
+@compiled(void(machine_t, int64, int64))
+def drop_page(m, process, p):
+    """Unmap virtual page p for good: frame, slot and page-table entry are freed; a page under I/O when that ends."""
+    pages = m.pages
+    entry = int64(pages.pte[p])
+    if entry == 0:
+        return
+    spend(pages, st.BY_EXIT, pages.cost[st.C_FREE])
+    if entry > 0:
+        f = entry >> st.PTE_SHIFT
+        pages.vmstat[NR_ANON_PAGES] -= 1
+        pages.proc[process, st.RSS] -= 1
+    else:
+        s = -entry - 1
+        f = int64(pages.slot[s, st.CACHED]) - 1
+        pages.proc[process, st.SWAPPED] -= 1
+        if f < 0:
+            release_slot(m, s)
+    pages.pte[p] = 0
+    if f >= 0:
+        flags = int64(pages.frame[f, st.FLAGS])
+        if flags & (st.WRITEBACK | st.LOCKED):
+            pages.frame[f, st.FLAGS] = flags | st.ORPHAN
+            pages.frame[f, st.PAGE] = -1
+        else:
+            free_page(m, f)
+    pages.version[p] = 0
+    table = pages.table
+    block = table_block(pages, p)
+    table[block, 0] -= 1
+    if table[block, 0] == 0:
+        give_frame(pages, int64(table[block, 1]) - 1)
+        table[block, 1] = 0
+        pages.vmstat[NR_PAGE_TABLE_PAGES] -= 1

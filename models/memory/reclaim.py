@@ -1,0 +1,275 @@
+"""Reclaim: what happens to the pages that a policy offers (Linux 6.1 mm/vmscan.c shrink_page_list, for anonymous memory).
+
+`shrink` does one stretch of a pass and returns: SLICE after about 32 reclaimed pages or at the deadline, PASS_END when the policy
+has no more for this pass.  Writing is asynchronous; a page whose content went into the backend is freed at once.
+"""
+
+from __future__ import annotations
+
+from numba import int64, void
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.fault import PASS_END, SLICE
+from models.memory.frames import give_frame, note, settle_pool, spend
+from models.memory.state import Numbers, machine_t, pages_t
+from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
+from models.vmstat import (
+    NR_ANON_PAGES,
+    NR_VMSCAN_WRITE,
+    NR_WRITEBACK,
+    PGSCAN_ANON,
+    PGSCAN_DIRECT,
+    PGSCAN_KSWAPD,
+    PGSTEAL_ANON,
+    PGSTEAL_DIRECT,
+    PGSTEAL_KSWAPD,
+    PSWPOUT,
+)
+
+STRETCH = 32  # reclaimed pages after which the caller may look at the clock (SWAP_CLUSTER_MAX)
+STRETCH_SCAN = 1024  # the same for pages looked at in vain
+PASS_NS = 1000
+PLUG = 126  # neighbouring writes merged into one request at most (a plugged list of requests)
+ROW_STRIDE = 7919  # see models.contents.rows
+
+
+@compiled(int64(pages_t, int64, int64))
+def content_size(pages, process, p):
+    """Compressed size of a page's present content, bytes; 0 is same-filled, page size or more does not compress."""
+    proc = pages.proc
+    version = int64(pages.version[p])
+    rows = proc[process, st.ROWS]
+    if version == 0 or rows == 0:
+        return 0
+    row = (p - proc[process, st.FIRST_PAGE] + (version - 1) * ROW_STRIDE) % rows
+    return int64(pages.rows[proc[process, st.ROW_FIRST] + row])
+
+
+@compiled(int64(pages_t, int64))
+def process_of(pages, p):
+    """The process whose address space holds virtual page p (binary search on first pages)."""
+    proc = pages.proc
+    low, high = 0, proc.shape[0] - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if proc[middle, st.FIRST_PAGE] <= p:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@compiled(void(pages_t, int64, int64, int64))
+def unmap(pages, process, f, s):
+    """Replace the page's mapping by a swap entry; its dirty bit moves to the frame, a written page is a new version."""
+    frame = pages.frame
+    p = int64(frame[f, st.PAGE])
+    entry = int64(pages.pte[p])
+    if entry <= 0 or entry >> st.PTE_SHIFT != f:
+        return
+    if entry & st.PTE_DIRTY:
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.DIRTY
+        pages.version[p] = 1 if pages.version[p] == 65535 else pages.version[p] + 1
+    pages.pte[p] = -(s + 1)
+    pages.vmstat[NR_ANON_PAGES] -= 1
+    pages.proc[process, st.RSS] -= 1
+    pages.proc[process, st.SWAPPED] += 1
+    note(pages, st.E_UNMAP, p, f, s, 0)
+
+
+@compiled(void(pages_t, int64, int64))
+def queue_write(pages, f, s):
+    """Ask for a device write of a slot; the page is under writeback until it ends, then first in line."""
+    num, ring = pages.num, pages.ring
+    last = num[st.RING] - 1
+    if last >= 0 and ring[last, st.IO_WRITE] and ring[last, st.IO_FIRST] + ring[last, st.IO_COUNT] == s and ring[last, st.IO_COUNT] < PLUG:
+        ring[last, st.IO_COUNT] += 1
+    else:
+        row = ring[last + 1]
+        row[st.IO_TIME] = num[st.CLOCK]
+        row[st.IO_WRITE] = 1
+        row[st.IO_FIRST] = s
+        row[st.IO_COUNT] = 1
+        num[st.RING] += 1
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WRITEBACK | st.RECLAIM
+    pages.vmstat[PSWPOUT] += 1
+    pages.vmstat[NR_WRITEBACK] += 1
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def write_out(m, ctx, process, f, s):
+    """Store a dirty page in the backend (1: it can be freed now) or start writing it to the device (0)."""
+    pages = m.pages
+    frame = pages.frame
+    p = int64(frame[f, st.PAGE])
+    frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.DIRTY
+    pages.vmstat[NR_VMSCAN_WRITE] += 1
+    ctx[st.X_STORED_OR_WRITTEN] += 1
+    size = content_size(pages, process, p)
+    if size == 0:
+        size = -pages.proc[process, st.SAME_SIZE]  # negative: same-filled, and what a backend that does not look makes of it
+    if m.store(m.backend, pages, s, size):
+        note(pages, st.E_STORE, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
+        return 1
+    note(pages, st.E_WRITE, p, f, s, 0)
+    spend(pages, st.BY_IO, pages.cost[st.C_SUBMIT])
+    queue_write(pages, f, s)
+    return 0
+
+
+@compiled(void(machine_t, int64, int64))
+def evict(m, f, s):
+    """Free a clean, unmapped swap-cache page and leave its shadow in the slot."""
+    pages = m.pages
+    slot = pages.slot
+    shadow = m.evicted(m.policy, pages, f)
+    leave_swap_cache(pages, f)
+    slot[s, st.SHADOW] = (shadow >> 1) + 1
+    slot[s, st.SHADOW_FLAG] = shadow & 1
+    note(pages, st.E_EVICT, int64(pages.frame[f, st.PAGE]), f, s, 0)
+    give_frame(pages, f)
+
+
+@compiled(void(machine_t, int64, int64))
+def put_back(m, f, verdict):
+    """An isolated page stays; one that is activated gives up its slot if swap is more than half full."""
+    pages = m.pages
+    frame = pages.frame
+    flags = int64(frame[f, st.FLAGS])
+    p = int64(frame[f, st.PAGE])
+    if verdict == st.ACTIVATE and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
+        entry = int64(pages.pte[p])
+        mapped = entry > 0 and entry >> st.PTE_SHIFT == f
+        if mapped and swap_is_full(pages):
+            s = int64(frame[f, st.SLOT]) - 1
+            leave_swap_cache(pages, f)
+            release_slot(m, s)
+            frame[f, st.FLAGS] = flags | st.DIRTY
+    note(pages, st.E_ACTIVATE if verdict == st.ACTIVATE else st.E_KEEP, p, f, -1, flags)
+    m.putback(m.policy, pages, f, verdict)
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def reclaim_page(m, ctx, f, purpose):
+    """Decide about one isolated page; 1 if it was freed."""
+    pages = m.pages
+    frame = pages.frame
+    spend(pages, purpose, pages.cost[st.C_SCAN])
+    flags = int64(frame[f, st.FLAGS])
+    if flags & st.LOCKED:
+        put_back(m, f, st.KEEP)
+        return 0
+    if flags & st.WRITEBACK:
+        ctx[st.X_WRITEBACK] += 1
+        if ctx[st.X_KSWAPD] == 1 and flags & st.RECLAIM and pages.num[st.NODE_WRITEBACK]:
+            ctx[st.X_IMMEDIATE] += 1
+        frame[f, st.FLAGS] = flags | st.RECLAIM
+        put_back(m, f, st.ACTIVATE)
+        return 0
+    verdict = m.check(m.policy, pages, f)
+    if verdict != st.RECLAIM_IT:
+        put_back(m, f, verdict)
+        return 0
+    p = int64(frame[f, st.PAGE])
+    s = int64(frame[f, st.SLOT]) - 1
+    if s < 0:
+        s = take_slot(m)
+        if s < 0:
+            put_back(m, f, st.ACTIVATE)
+            return 0
+        enter_swap_cache(pages, f, s, p)
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.DIRTY
+    process = process_of(pages, p)
+    spend(pages, purpose, pages.cost[st.C_UNMAP])
+    unmap(pages, process, f, s)
+    if int64(frame[f, st.FLAGS]) & st.DIRTY and write_out(m, ctx, process, f, s) == 0:
+        put_back(m, f, st.KEEP)
+        return 0
+    spend(pages, purpose, pages.cost[st.C_FREE])
+    evict(m, f, s)
+    return 1
+
+
+@compiled(int64(machine_t, Numbers, int64))
+def reclaim_batch(m, ctx, n):
+    """Go through n isolated pages, oldest first; returns how many were freed."""
+    pages = m.pages
+    kswapd = ctx[st.X_KSWAPD] == 1
+    purpose = st.BY_KSWAPD if kswapd else st.BY_DIRECT
+    freed = 0
+    base = 64
+    for i in range(n):  # the window is scratch: the policy's list moves aside
+        pages.window[base + i] = pages.window[i]
+    for i in range(n):
+        freed += reclaim_page(m, ctx, int64(pages.window[base + i]), purpose)
+    vmstat = pages.vmstat
+    vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
+    vmstat[PGSCAN_ANON] += n
+    vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
+    vmstat[PGSTEAL_ANON] += freed
+    ctx[st.X_SCANNED] += n
+    ctx[st.X_TAKEN] += n
+    ctx[st.X_RECLAIMED] += freed
+    settle_pool(m.backend, pages)
+    return freed
+
+
+@compiled(int64(machine_t))
+def stop_wanted(m):
+    """1 if a ring or the log is filling up and Python should empty it."""
+    num = m.pages.num
+    return 1 if num[st.RING] > st.RING_SIZE // 2 or num[st.LOG] > st.LOG_SIZE // 2 else 0
+
+
+@compiled(int64(machine_t, Numbers))
+def shrink(m, ctx):
+    """One stretch of the pass that `ctx` is in; its clock moves on from ctx[X_CLOCK]."""
+    pages = m.pages
+    num = pages.num
+    num[st.CLOCK] = ctx[st.X_CLOCK]
+    purpose = st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT
+    freed, scanned = 0, 0
+    code = SLICE
+    while freed < STRETCH and scanned < STRETCH_SCAN and not stop_wanted(m):
+        n = m.isolate(m.policy, pages, ctx)
+        if ctx[st.X_AGED] > 0:
+            spend(pages, purpose, pages.cost[st.C_DEACTIVATE] * ctx[st.X_AGED])
+        if n < 0:
+            code = PASS_END
+            if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
+                num[st.NODE_WRITEBACK] = 1
+            break
+        scanned += n + ctx[st.X_AGED]
+        freed += reclaim_batch(m, ctx, n)
+        if num[st.CLOCK] >= ctx[st.X_DEADLINE]:
+            break
+    ctx[st.X_CLOCK] = num[st.CLOCK]
+    return code
+
+
+@compiled(int64(machine_t, Numbers))
+def begin_pass(m, ctx):
+    """Start a pass at ctx[X_PRIORITY]."""
+    ctx[st.X_TAKEN] = 0
+    ctx[st.X_WRITEBACK] = 0
+    ctx[st.X_IMMEDIATE] = 0
+    ctx[st.X_CLOCK] += PASS_NS  # even an empty pass takes time, so that hopeless reclaim ends
+    return m.begin(m.policy, m.pages, ctx)
+
+
+@compiled(int64(machine_t, Numbers))
+def background_age(m, ctx):
+    """kswapd's aging before a round; its time is spent."""
+    pages = m.pages
+    pages.num[st.CLOCK] = ctx[st.X_CLOCK]
+    n = m.age(m.policy, pages, ctx)
+    spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * n)
+    ctx[st.X_CLOCK] = pages.num[st.CLOCK]
+    return n
+
+
+@compiled(int64(machine_t, Numbers))
+def end_run(m, ctx):
+    """A reclaimer's run is over: the policy takes its snapshot."""
+    return m.finish(m.policy, m.pages, ctx)

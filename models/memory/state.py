@@ -1,0 +1,321 @@
+"""The machine's memory state: column names, flags and the structrefs that hold them.
+
+`pages_t` is what every floor below the machine sees (page tables, frames, swap slots, zones, counters).  `machine_t` adds the
+policy and the backend with the functions that drive them, as first-class function values, so that the engine is compiled
+once whichever they are.  Struct of arrays with integer ids; 0 is "none" in tables that are reserved but not touched.
+"""
+
+from __future__ import annotations
+
+from numba import int64, types, uint16
+from numba.experimental import structref
+
+from models.allocators.pool import Links, Numbers, Table, alloc_t, pool_t
+from models.jit import compiled
+
+Wide = types.Array(int64, 2, "C")
+Versions = types.Array(uint16, 1, "C")
+
+# --- pte: one int32 a virtual page; 0 never touched or unmapped, negative -(slot + 1), positive frame << PTE_SHIFT | bits
+PTE_PRESENT, PTE_ACCESSED, PTE_DIRTY, PTE_WRITE = 1, 2, 4, 8
+PTE_SHIFT = 4
+MAX_FRAMES = 1 << 27
+
+# --- frame: columns of one page frame (int32) -----------------------------------------------------------------------
+NEXT, PREV = 0, 1  # links of the list a policy keeps it on; frame + 1, 0 is none
+FLAGS = 2
+PAGE = 3  # virtual page that owns it, -1 if the owner is gone
+SLOT = 4  # swap slot + 1 while in the swap cache, else 0
+FRAME_COLUMNS = 5
+
+# --- FLAGS: Linux's page flags, and what kind of use the frame has
+REFERENCED, WORKINGSET, ACTIVE, LRU = 1, 2, 4, 8
+DIRTY, WRITEBACK, LOCKED = 16, 32, 64
+RECLAIM = 128  # Linux has one bit for "immediate reclaim" and "readahead"
+ORPHAN = 256  # owner gone while under I/O; freed when the I/O ends
+KIND_SHIFT = 12
+FREE, ANON, FILE, POOL, TABLE = 0, 1, 2, 3, 4  # kinds; TABLE: page tables
+
+# --- slot: columns of one swap slot (int32) -------------------------------------------------------------------------
+STATE = 0  # below
+OWNER = 1  # virtual page whose content it is
+CACHED = 2  # frame + 1 in the swap cache, 0 none
+HANDLE = 3  # backend's handle + 1, 0 none
+SHADOW = 4  # 0 none, else age at eviction (low 30 bits) + 1
+SHADOW_FLAG = 5  # workingset flag at eviction
+STORED_SIZE = 6  # bytes the backend holds for it
+SLOT_COLUMNS = 7
+SLOT_FREE, SLOT_CACHED, SLOT_USED, SLOT_RETURNED = 0, 1, 2, 3  # CACHED: in the CPU's cache of free slots; RETURNED: waits for the batch
+
+# --- zone: columns (int64), lowest zone first -----------------------------------------------------------------------
+MANAGED, ZONE_FREE, WMARK_MIN, WMARK_LOW, WMARK_HIGH, BOOST, RESERVE, FIRST_FRAME, FRESH, STACK = range(10)
+ZONE_COLUMNS = 10  # FRESH: next frame never used; STACK: freed frames on the zone's stack
+ZONE_NAMES = ("DMA", "DMA32", "Normal")
+
+# --- proc: columns of one process (int64) ---------------------------------------------------------------------------
+FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, PROC_TABLES = range(11)
+PROC_COLUMNS = 11
+
+# --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
+PAGE_SIZE = 0
+FRAMES = 1
+TOTAL_PAGES = 2  # totalram: managed pages
+CLOCK = 3  # simulated ns of the actor now computing
+KSWAPD_AWAKE = 4  # 1 while kswapd runs or is to be woken: faults need not say so again
+WAKE = 5  # a wake-up for kswapd is wanted
+KSWAPD_FAILURES = 6
+RING = 7  # entries in the I/O ring
+LOG = 8  # entries in the event log, LOG_ON if it is kept
+LOG_ON = 9
+SWAP_TOTAL = 10  # slots of the device (slot 0, the header, excluded)
+SWAP_FREE = 11  # as Linux's nr_swap_pages: slots in the CPU's cache are not free
+SLOT_CACHE, SLOT_RETURN = 12, 13  # entries in the two caches of 64
+CLUSTER, CLUSTER_NEXT = 14, 15  # the CPU's swap cluster and next slot in it
+FREE_CLUSTERS_HEAD, FREE_CLUSTERS_LEN = 16, 17
+SCAN_SLOT = 18
+PAGE_CLUSTER = 19
+ROTATIONAL = 20
+RA_SLOT, RA_SLOT_WINDOW, RA_SLOT_HITS = 21, 22, 23  # cluster readahead's state
+POOL_FRAMES = 24
+POOL_PAYLOAD = 25  # unused slots of the scalars keep their number
+SWAPPINESS = 26
+ACCESSES = 27
+PAGES_PER_TABLE = 28
+NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
+NUMBERS = 64
+
+# --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
+C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
+C_ALLOCATOR, C_TMEM, C_COMPRESS, C_DECOMPRESS = range(12, 16)
+COSTS = 16
+
+# --- cpu: ns by purpose (int64) -------------------------------------------------------------------------------------
+BY_USER, BY_FAULT, BY_KSWAPD, BY_DIRECT, BY_COMPRESS, BY_DECOMPRESS, BY_COPY, BY_ALLOCATOR, BY_IO, BY_EXIT = range(10)
+PURPOSES = ("user", "fault", "kswapd", "direct", "compress", "decompress", "copy", "allocator", "io", "exit")
+
+# --- ring: one I/O request wanted: columns (int64) ------------------------------------------------------------------
+IO_TIME, IO_WRITE, IO_FIRST, IO_COUNT = range(4)
+RING_COLUMNS, RING_SIZE = 4, 8192
+
+# --- log: what happened to which page when: columns (int64) ---------------------------------------------------------
+LOG_TIME, LOG_EVENT, LOG_PAGE, LOG_FRAME, LOG_SLOT, LOG_VALUE = range(6)
+LOG_COLUMNS, LOG_SIZE = 6, 65536
+EVENTS = (
+    "first-touch",
+    "swap-in",
+    "swap-cache-hit",
+    "reuse",
+    "unmap",
+    "store",
+    "store-refused",
+    "load",
+    "invalidate",
+    "write-out",
+    "write-done",
+    "read-start",
+    "read-done",
+    "readahead",
+    "evict",
+    "activate",
+    "keep",
+    "deactivate",
+    "rotate",
+    "free",
+)
+(
+    E_TOUCH,
+    E_SWAPIN,
+    E_CACHE_HIT,
+    E_REUSE,
+    E_UNMAP,
+    E_STORE,
+    E_REFUSED,
+    E_LOAD,
+    E_INVALIDATE,
+    E_WRITE,
+    E_WRITTEN,
+    E_READ,
+    E_READ_DONE,
+    E_READAHEAD,
+    E_EVICT,
+    E_ACTIVATE,
+    E_KEEP,
+    E_DEACTIVATE,
+    E_ROTATE,
+    E_FREE,
+) = range(20)
+
+# --- window: scratch of one step (int32)
+WINDOW = 4096
+
+# --- hist: latency histograms, four bins an octave of ns (int64) ----------------------------------------------------
+H_ZERO, H_MINOR, H_MAJOR, H_STALL = range(4)
+HISTOGRAMS = ("fault_zero", "fault_minor", "fault_major", "allocstall")
+BINS = 168  # 2^42 ns is more than an hour
+
+
+@structref.register
+class PagesType(types.StructRef):
+    """Page tables, frames, swap slots, zones and counters."""
+
+
+pages_t = PagesType(
+    (
+        ("pte", Links),  # int32[virtual pages]
+        ("version", Versions),  # uint16[virtual pages]: content version, 0 = zeros as at first touch
+        ("table", Table),  # int32[page-table blocks, 2]: entries in use, frame + 1
+        ("frame", Table),
+        ("stack", Links),  # freed frames by zone, each zone in its own stretch
+        ("pool_frames", Links),  # frames the pool holds
+        ("slot", Table),
+        ("slot_cache", Table),  # int32[2, 64]: free slots at hand, freed slots on their way back
+        ("cluster", Table),  # int32[clusters, 2]: slots in use; ring of free clusters
+        ("zone", Wide),
+        ("proc", Wide),
+        ("rows", Links),  # compressed sizes of all contents, int32
+        ("vmstat", Numbers),
+        ("num", Numbers),
+        ("cost", Numbers),
+        ("cpu", Numbers),
+        ("ring", Wide),
+        ("log", Wide),
+        ("hist", Wide),
+        ("window", Links),  # scratch: slots or frames of one step
+    )
+)
+
+
+@structref.register
+class PolicyType(types.StructRef):
+    """Any page-reclaim policy's state: tables whose columns the policy names for itself."""
+
+
+policy_t = PolicyType((("table", Table), ("head", Links), ("num", Numbers)))
+
+
+@structref.register
+class BackendType(types.StructRef):
+    """Any compressed-swap backend's state, its pool and the functions of the pool's allocator."""
+
+
+backend_t = BackendType((("pool", pool_t), ("alloc", alloc_t), ("free", alloc_t), ("table", Table), ("num", Numbers)))
+
+# --- the policy contract (models/policies) --------------------------------------------------------------------------
+insert_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, shadow (slot or -1): put a new page on the lists
+on_frame_t = types.FunctionType(int64(policy_t, pages_t, int64))  # remove, check, evicted, touch: one frame
+putback_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, verdict
+pass_t = types.FunctionType(int64(policy_t, pages_t, Numbers))  # begin, isolate, age, finish: a reclaim context
+KEEP, ACTIVATE, ROTATE, RECLAIM_IT = 0, 1, 2, 3  # verdicts
+
+# --- the backend contract (models/backends) -------------------------------------------------------------------------
+store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, compressed size -> 1 stored, 0 refused
+on_slot_t = types.FunctionType(int64(backend_t, pages_t, int64))  # load -> bytes or -1; invalidate -> 0
+
+
+@structref.register
+class MachineType(types.StructRef):
+    """The machine: memory, one policy, one backend."""
+
+
+machine_t = MachineType(
+    (
+        ("pages", pages_t),
+        ("policy", policy_t),
+        ("backend", backend_t),
+        ("insert", insert_t),
+        ("remove", on_frame_t),
+        ("check", on_frame_t),
+        ("evicted", on_frame_t),
+        ("putback", putback_t),
+        ("begin", pass_t),
+        ("isolate", pass_t),
+        ("age", pass_t),
+        ("finish", pass_t),
+        ("store", store_t),
+        ("load", on_slot_t),
+        ("invalidate", on_slot_t),
+    )
+)
+
+# --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
+X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED, X_CLOCK, X_DEADLINE = range(9)
+X_AGED = 9  # pages moved by aging in the last isolate or age
+X_STORED_OR_WRITTEN = 10
+X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
+X_OWN = 16  # the policy's own numbers for this pass
+CONTEXT = 48
+
+
+class Pages(structref.StructRefProxy):
+    """Boxed pages."""
+
+
+class Policy(structref.StructRefProxy):
+    """Boxed policy."""
+
+
+class Backend(structref.StructRefProxy):
+    """Boxed backend."""
+
+
+class Machine(structref.StructRefProxy):
+    """Boxed machine."""
+
+
+structref.define_boxing(PagesType, Pages)
+structref.define_boxing(PolicyType, Policy)
+structref.define_boxing(BackendType, Backend)
+structref.define_boxing(MachineType, Machine)
+
+
+@compiled(
+    pages_t(
+        Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links, Numbers, Numbers, Numbers, Numbers, Wide, Wide,
+        Wide, Links,
+    )  # fmt: skip
+)
+def make_pages(
+    pte, version, table, frame, stack, pool_frames, slot, slot_cache, cluster, zone, proc, rows, vmstat, num, cost, cpu, ring, log, hist,
+    window,
+):  # fmt: skip
+    pages = structref.new(pages_t)
+    pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
+    pages.stack, pages.pool_frames = stack, pool_frames
+    pages.slot, pages.slot_cache, pages.cluster = slot, slot_cache, cluster
+    pages.zone, pages.proc, pages.rows = zone, proc, rows
+    pages.vmstat, pages.num, pages.cost, pages.cpu = vmstat, num, cost, cpu
+    pages.ring, pages.log, pages.hist, pages.window = ring, log, hist, window
+    return pages
+
+
+@compiled(policy_t(Table, Links, Numbers))
+def make_policy(table, head, num):
+    policy = structref.new(policy_t)
+    policy.table, policy.head, policy.num = table, head, num
+    return policy
+
+
+@compiled(backend_t(pool_t, alloc_t, alloc_t, Table, Numbers))
+def make_backend(pool, alloc, free, table, num):
+    backend = structref.new(backend_t)
+    backend.pool, backend.alloc, backend.free, backend.table, backend.num = pool, alloc, free, table, num
+    return backend
+
+
+@compiled(
+    machine_t(
+        pages_t, policy_t, backend_t, insert_t, on_frame_t, on_frame_t, on_frame_t, putback_t, pass_t, pass_t, pass_t, pass_t, store_t,
+        on_slot_t, on_slot_t,
+    )  # fmt: skip
+)
+def make_machine(
+    pages, policy, backend, insert, remove, check, evicted, putback, begin, isolate, age, finish, store, load, invalidate
+):  # fmt: skip
+    machine = structref.new(machine_t)
+    machine.pages, machine.policy, machine.backend = pages, policy, backend
+    machine.insert, machine.remove, machine.check, machine.evicted, machine.putback = insert, remove, check, evicted, putback
+    machine.begin, machine.isolate, machine.age, machine.finish = begin, isolate, age, finish
+    machine.store, machine.load, machine.invalidate = store, load, invalidate
+    return machine
+
+

@@ -1,0 +1,177 @@
+"""The steps that the actors take: run a stretch of an op stream, end an I/O, free an address space.
+
+`run_ops` does as much as it can and returns a code; everything that waits is the caller's.
+"""
+
+from __future__ import annotations
+
+from numba import int64
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.fault import (
+    DONE,
+    OP,
+    S_ACCESSES,
+    S_CLOCK,
+    S_CURSOR,
+    S_DEADLINE,
+    S_END,
+    S_PROCESS,
+    SLICE,
+    WOKE,
+    drop_page,
+    fault,
+    free_page,
+    stream_t,
+)
+from models.memory.frames import give_frame, note, settle_pool
+from models.memory.reclaim import stop_wanted
+from models.memory.state import machine_t, pages_t
+from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, PGPGIN, PGPGOUT, PSWPIN
+
+OP_WRITE, OP_MAP, OP_UNMAP = 1, 4, 5  # models.workloads.stream
+
+
+@compiled(int64(machine_t, int64, int64, int64))
+def drop_range(m, process, first, count):
+    """Free `count` virtual pages of a process from its page `first` on."""
+    pages = m.pages
+    base = pages.proc[process, st.FIRST_PAGE] + first
+    for p in range(base, base + count):
+        if pages.pte[p] != 0:
+            drop_page(m, process, p)
+    settle_pool(m.backend, pages)
+    return 0
+
+
+@compiled(int64(machine_t, int64, int64))
+def end_process(m, process, clock):
+    """Free everything a process has; returns the clock after it."""
+    pages = m.pages
+    pages.num[st.CLOCK] = clock
+    drop_range(m, process, 0, pages.proc[process, st.PROC_PAGES])
+    table = pages.table
+    per = pages.num[st.PAGES_PER_TABLE]
+    first = pages.proc[process, st.FIRST_PAGE] // per
+    last = (pages.proc[process, st.FIRST_PAGE] + pages.proc[process, st.PROC_PAGES] + per - 1) // per
+    for block in range(first, last):  # a page-table page may be left whose first page never came
+        if table[block, 1] > 0:
+            give_frame(pages, int64(table[block, 1]) - 1)
+            table[block, 1] = 0
+            pages.vmstat[NR_PAGE_TABLE_PAGES] -= 1
+    return pages.num[st.CLOCK]
+
+
+@compiled(int64(machine_t, stream_t))
+def run_ops(m, stream):
+    """Run ops until the chunk ends (DONE), time is up (SLICE), something waits, kswapd is to be woken (WOKE), or an op is
+    for the caller (OP).  Times are in the stream's num; a code's meaning is in `models.memory.fault`."""
+    pages = m.pages
+    num, pte = pages.num, pages.pte
+    ops, page, cpu_ns, own = stream.op, stream.page, stream.cpu_ns, stream.num
+    i, end, deadline = own[S_CURSOR], own[S_END], own[S_DEADLINE]
+    process = own[S_PROCESS]
+    base = pages.proc[process, st.FIRST_PAGE]
+    touch = pages.cost[st.C_ACCESS]
+    clock = own[S_CLOCK]
+    code = DONE
+    user = 0
+    done = 0
+    while i < end:
+        if clock >= deadline:
+            code = SLICE
+            break
+        op = ops[i]
+        if op > OP_WRITE:
+            if op == OP_UNMAP or op == OP_MAP:
+                num[st.CLOCK] = clock
+                drop_range(m, process, page[i], int64(cpu_ns[i]))
+                clock = num[st.CLOCK]
+                i += 1
+                continue
+            code = OP
+            break
+        p = base + page[i]
+        entry = pte[p]
+        if entry > 0 and (op == 0 or entry & st.PTE_WRITE):
+            pte[p] = entry | (st.PTE_ACCESSED | st.PTE_DIRTY if op else st.PTE_ACCESSED)
+            ns = touch + cpu_ns[i]
+            clock += ns
+            user += ns
+            done += 1
+            i += 1
+            continue
+        num[st.CLOCK] = clock
+        code = fault(m, own, process, p, int64(op))
+        clock = num[st.CLOCK]
+        if code != DONE:
+            break
+        ns = touch + cpu_ns[i]
+        clock += ns
+        user += ns
+        done += 1
+        i += 1
+        if num[st.WAKE] or stop_wanted(m):
+            code = WOKE if i < end else DONE
+            break
+    settle_pool(m.backend, pages)
+    if num[st.CLOCK] > clock:
+        clock = num[st.CLOCK]
+    pages.cpu[st.BY_USER] += user
+    num[st.ACCESSES] += done
+    own[S_ACCESSES] += done
+    own[S_CURSOR] = i
+    own[S_CLOCK] = clock
+    return code
+
+
+@compiled(int64(machine_t, int64, int64))
+def read_done(m, first, count):
+    """A device read of slots ended: the pages are there."""
+    pages = m.pages
+    for s in range(first, first + count):
+        f = int64(pages.slot[s, st.CACHED]) - 1
+        flags = int64(pages.frame[f, st.FLAGS]) & ~st.LOCKED
+        pages.frame[f, st.FLAGS] = flags
+        note(pages, st.E_READ_DONE, int64(pages.frame[f, st.PAGE]), f, s, 0)
+        if flags & st.ORPHAN:
+            free_page(m, f)
+    pages.vmstat[PSWPIN] += count
+    pages.vmstat[PGPGIN] += count * (pages.num[st.PAGE_SIZE] >> 10)
+    return 0
+
+
+@compiled(int64(machine_t, int64, int64))
+def write_done(m, first, count):
+    """A device write of slots ended: the pages are clean and move to the inactive tail."""
+    pages = m.pages
+    for s in range(first, first + count):
+        f = int64(pages.slot[s, st.CACHED]) - 1
+        flags = int64(pages.frame[f, st.FLAGS])
+        pages.frame[f, st.FLAGS] = flags & ~(st.WRITEBACK | st.RECLAIM)
+        note(pages, st.E_WRITTEN, int64(pages.frame[f, st.PAGE]), f, s, 0)
+        if flags & st.ORPHAN:
+            free_page(m, f)
+        elif flags & st.RECLAIM:
+            m.putback(m.policy, pages, f, st.ROTATE)
+    pages.vmstat[NR_WRITEBACK] -= count
+    pages.vmstat[NR_WRITTEN] += count
+    pages.vmstat[PGPGOUT] += count * (pages.num[st.PAGE_SIZE] >> 10)
+    return 0
+
+
+@compiled(int64(machine_t, int64, int64, int64, int64))
+def io_done(m, clock, write, first, count):
+    """A device request ended at `clock`."""
+    m.pages.num[st.CLOCK] = clock
+    return write_done(m, first, count) if write else read_done(m, first, count)
+
+
+@compiled(int64(pages_t, int64))
+def count_stall(pages, b):
+    """One more allocation stall in histogram bin b."""
+    pages.hist[st.H_STALL, b] += 1
+    return 0
+
+

@@ -1,0 +1,280 @@
+"""Swap slots, the CPU's slot caches, swap cache and the readahead window (Linux 6.1 mm/swapfile.c, swap_slots.c, swap_state.c).
+
+Slot 0 is the header.  Slots are handed out through a cache of 64 and come back in batches of 64; only when a batch comes back
+is a slot free again and the backend's copy dropped.  Simplification: one CPU's caches serve all CPUs.
+"""
+
+from __future__ import annotations
+
+from numba import int64, void
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.frames import note
+from models.memory.state import machine_t, pages_t
+from models.vmstat import NR_SWAPCACHED
+
+BATCH = 64
+CLUSTER_SLOTS = 512  # SWAPFILE_CLUSTER with THP swap configured, the x86-64 default
+LAST = st.WINDOW - 1
+CACHE_OFF_BELOW = 128  # free slots below which slots are taken one by one
+
+
+@compiled(int64(pages_t))
+def next_cluster(pages):
+    """Make the first wholly free cluster the CPU's own; 0 if there is none."""
+    num, cluster = pages.num, pages.cluster
+    if num[st.FREE_CLUSTERS_LEN] == 0:
+        num[st.CLUSTER] = -1
+        return 0
+    head = num[st.FREE_CLUSTERS_HEAD]
+    num[st.CLUSTER] = cluster[head, 1]
+    num[st.CLUSTER_NEXT] = num[st.CLUSTER] * CLUSTER_SLOTS
+    num[st.FREE_CLUSTERS_HEAD] = (head + 1) % cluster.shape[0]
+    num[st.FREE_CLUSTERS_LEN] -= 1
+    return 1
+
+
+@compiled(int64(pages_t))
+def find_in_cluster(pages):
+    """The next free slot of the CPU's cluster, or -1 at its end."""
+    num, slot = pages.num, pages.slot
+    c = num[st.CLUSTER]
+    if c < 0:
+        return int64(-1)
+    end = min((c + 1) * CLUSTER_SLOTS, slot.shape[0])
+    s = num[st.CLUSTER_NEXT]
+    while s < end and (slot[s, st.STATE] != st.SLOT_FREE or s == 0):
+        s += 1
+    num[st.CLUSTER_NEXT] = s
+    return s if s < end else int64(-1)
+
+
+@compiled(int64(pages_t))
+def scan_for_slot(pages):
+    """The next free slot from the last position on, wrapping once, or -1."""
+    num, slot = pages.num, pages.slot
+    n = slot.shape[0]
+    s = num[st.SCAN_SLOT]
+    for _ in range(n):
+        if s >= n:
+            s = 0
+        if s > 0 and slot[s, st.STATE] == st.SLOT_FREE:
+            num[st.SCAN_SLOT] = s
+            return s
+        s += 1
+    return int64(-1)
+
+
+@compiled(int64(pages_t))
+def find_slot(pages):
+    """A free slot of the device: clusters on a non-rotational one, ascending from the last position otherwise."""
+    if pages.num[st.ROTATIONAL] == 0:
+        s = find_in_cluster(pages)
+        while s < 0 and next_cluster(pages):
+            s = find_in_cluster(pages)
+        if s >= 0:
+            return s
+    return scan_for_slot(pages)
+
+
+@compiled(int64(pages_t))
+def claim_slot(pages):
+    """Find a free slot and move it into the CPU's cache of free slots; 0 if the device is full."""
+    num = pages.num
+    if num[st.SWAP_FREE] <= 0:
+        return 0
+    s = find_slot(pages)
+    if s < 0:
+        return 0
+    pages.slot[s, st.STATE] = st.SLOT_CACHED
+    pages.cluster[s // CLUSTER_SLOTS, 0] += 1
+    num[st.SWAP_FREE] -= 1
+    pages.slot_cache[0, num[st.SLOT_CACHE]] = s
+    num[st.SLOT_CACHE] += 1
+    return 1
+
+
+@compiled(void(pages_t, int64))
+def free_slot(pages, s):
+    """The slot is free on the device; a cluster that became empty can be owned again."""
+    num, slot, cluster = pages.num, pages.slot, pages.cluster
+    slot[s, st.STATE] = st.SLOT_FREE
+    slot[s, st.SHADOW] = 0
+    num[st.SWAP_FREE] += 1
+    c = s // CLUSTER_SLOTS
+    cluster[c, 0] -= 1
+    if cluster[c, 0] == 0 and c != num[st.CLUSTER]:
+        tail = (num[st.FREE_CLUSTERS_HEAD] + num[st.FREE_CLUSTERS_LEN]) % cluster.shape[0]
+        cluster[tail, 1] = c
+        num[st.FREE_CLUSTERS_LEN] += 1
+
+
+@compiled(void(machine_t))
+def return_batch(m):
+    """Bring the freed slots back: their copies in the backend die, the slots are free."""
+    pages = m.pages
+    num, slot, cache = pages.num, pages.slot, pages.slot_cache
+    for i in range(num[st.SLOT_RETURN]):
+        s = int64(cache[1, i])
+        if slot[s, st.HANDLE] > 0:
+            m.invalidate(m.backend, pages, s)
+        free_slot(pages, s)
+    num[st.SLOT_RETURN] = 0
+
+
+@compiled(void(machine_t, int64))
+def release_slot(m, s):
+    """The last user of a slot is gone; it waits for its batch."""
+    pages = m.pages
+    num, slot = pages.num, pages.slot
+    if num[st.SLOT_RETURN] == BATCH:
+        return_batch(m)
+    slot[s, st.STATE] = st.SLOT_RETURNED
+    slot[s, st.CACHED] = 0
+    slot[s, st.SHADOW] = 0
+    slot[s, st.OWNER] = -1
+    pages.slot_cache[1, num[st.SLOT_RETURN]] = s
+    num[st.SLOT_RETURN] += 1
+
+
+@compiled(int64(machine_t))
+def take_slot(m):
+    """A slot for a page to be swapped out, or -1."""
+    pages = m.pages
+    num = pages.num
+    if num[st.SLOT_CACHE] == 0:
+        want = BATCH if num[st.SWAP_FREE] > CACHE_OFF_BELOW else 1
+        while num[st.SLOT_CACHE] < want and claim_slot(pages):
+            pass
+        if num[st.SLOT_CACHE] == 0 and num[st.SLOT_RETURN] > 0:
+            return_batch(m)
+            claim_slot(pages)
+        # the slots are used in ascending order: the cache is read from its end
+        cache = pages.slot_cache
+        n = num[st.SLOT_CACHE]
+        for i in range(n // 2):
+            cache[0, i], cache[0, n - 1 - i] = cache[0, n - 1 - i], cache[0, i]
+    if num[st.SLOT_CACHE] == 0:
+        return int64(-1)
+    num[st.SLOT_CACHE] -= 1
+    return int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
+
+
+@compiled(void(pages_t, int64, int64, int64))
+def enter_swap_cache(pages, f, s, p):
+    """Frame f is the swap-cache page of slot s, content of virtual page p."""
+    pages.slot[s, st.STATE] = st.SLOT_USED
+    pages.slot[s, st.OWNER] = p
+    pages.slot[s, st.CACHED] = f + 1
+    pages.frame[f, st.SLOT] = s + 1
+    pages.vmstat[NR_SWAPCACHED] += 1
+
+
+@compiled(void(pages_t, int64))
+def leave_swap_cache(pages, f):
+    """Frame f is no longer in the swap cache; the slot stays as it is."""
+    s = int64(pages.frame[f, st.SLOT]) - 1
+    pages.slot[s, st.CACHED] = 0
+    pages.frame[f, st.SLOT] = 0
+    pages.vmstat[NR_SWAPCACHED] -= 1
+
+
+@compiled(int64(pages_t))
+def swap_is_full(pages):
+    """More than half of the swap space is in use: slots are given up as soon as possible."""
+    return 1 if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL] else 0
+
+
+@compiled(int64(int64, int64, int64, int64))
+def window_size(hits, adjacent, most, before):
+    """Pages to read: grows with the readahead pages that were used, at least half of the last window."""
+    pages = hits + 2
+    if hits == 0:
+        if not adjacent:
+            pages = 1
+    else:
+        rounded = 4
+        while rounded < pages:
+            rounded *= 2
+        pages = rounded
+    pages = min(pages, most)
+    return max(pages, before // 2)
+
+
+@compiled(int64(pages_t, int64, int64))
+def plan_readahead(pages, process, p):
+    """Slots to read for a fault of virtual page p, into pages.window in reading order; returns how many.
+
+    Changes nothing else, so that the fault can be started again; `commit_readahead` records the decision.
+    The scratch window's last entry holds the new window size.
+    """
+    num, proc, pte, slot, window = pages.num, pages.proc, pages.pte, pages.slot, pages.window
+    s = -int64(pte[p]) - 1
+    most = 1 << num[st.PAGE_CLUSTER]
+    n = 0
+    if num[st.ROTATIONAL] == 0:
+        before = proc[process, st.RA_PAGE]
+        size = window_size(proc[process, st.RA_HITS], abs(p - before) == 1, most, proc[process, st.RA_WINDOW])
+        window[LAST] = size
+        if size > 1:
+            if p == before + 1:
+                first = p
+            elif p == before - 1:
+                first = p - size + 1
+            else:
+                first = p - (size - 1) // 2
+            lowest = proc[process, st.FIRST_PAGE]
+            highest = lowest + proc[process, st.PROC_PAGES]
+            block = (p - lowest) // num[st.PAGES_PER_TABLE]
+            low = max(lowest + block * num[st.PAGES_PER_TABLE], first)
+            high = min(min(highest, lowest + (block + 1) * num[st.PAGES_PER_TABLE]), first + size)
+            for q in range(low, high):
+                if pte[q] < 0 and (q == p or slot[-pte[q] - 1, st.CACHED] == 0):
+                    window[n] = -pte[q] - 1
+                    n += 1
+            return n
+    else:
+        size = window_size(num[st.RA_SLOT_HITS], abs(s - num[st.RA_SLOT]) == 1, most, num[st.RA_SLOT_WINDOW])
+        window[LAST] = size
+        if size > 1:
+            aligned = 1
+            while aligned * 2 <= size:
+                aligned *= 2
+            first = s // aligned * aligned
+            for t in range(max(first, 1), min(first + aligned, slot.shape[0])):
+                if slot[t, st.STATE] == st.SLOT_USED and slot[t, st.CACHED] == 0:
+                    window[n] = t
+                    n += 1
+            return n
+    window[0] = s
+    return 1
+
+
+@compiled(void(pages_t, int64, int64))
+def commit_readahead(pages, process, p):
+    """Remember the decision that `plan_readahead` made for virtual page p."""
+    num, proc = pages.num, pages.proc
+    size = int64(pages.window[LAST])
+    if num[st.ROTATIONAL] == 0:
+        proc[process, st.RA_WINDOW] = size
+        proc[process, st.RA_HITS] = 0
+        proc[process, st.RA_PAGE] = p
+    else:
+        if num[st.RA_SLOT_HITS] == 0:
+            num[st.RA_SLOT] = -int64(pages.pte[p]) - 1
+        num[st.RA_SLOT_WINDOW] = size
+        num[st.RA_SLOT_HITS] = 0
+
+
+@compiled(void(pages_t, int64, int64, int64))
+def readahead_hit(pages, process, p, marked):
+    """A swap-cache page was used: the remembered page moves on, a marked one counts as a hit."""
+    num, proc = pages.num, pages.proc
+    if num[st.ROTATIONAL] == 0:
+        proc[process, st.RA_PAGE] = p
+        proc[process, st.RA_HITS] += marked
+    else:
+        num[st.RA_SLOT_HITS] += marked
+    if marked:
+        note(pages, st.E_CACHE_HIT, p, -1, -1, 1)

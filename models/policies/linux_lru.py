@@ -1,0 +1,398 @@
+"""Linux 6.1's active and inactive lists (mm/vmscan.c, mm/workingset.c, mm/swap.c; not multi-generational LRU).
+
+Four lists, inactive and active for anonymous and file pages.  New anonymous pages enter the inactive list; a page found
+accessed gets a second chance, a page found accessed twice is activated; refaults within the size of the resident set go
+straight to the active list.  Not modelled: cgroups, executable file mappings, per-CPU batches of list additions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import int64, void
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.frames import note
+from models.memory.state import Numbers, pages_t, policy_t
+from models.policies.policy import PolicyModule
+from models.vmstat import (
+    NR_INACTIVE_ANON,
+    PGACTIVATE,
+    PGDEACTIVATE,
+    PGREFILL,
+    PGROTATED,
+    WORKINGSET_ACTIVATE_ANON,
+    WORKINGSET_REFAULT_ANON,
+    WORKINGSET_RESTORE_ANON,
+)
+
+# lists; vmstat's nr_inactive_anon and the three after it are their sizes
+INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
+LISTS = 4
+HEAD, TAIL = 0, LISTS  # head[HEAD + list], head[TAIL + list]: frame + 1, 0 is empty
+
+# num
+AGE = 0  # nonresident age: evictions and activations
+ANON_COST, FILE_COST = 1, 2
+SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a run of reclaim last ended
+
+# ctx: this pass
+NR, TARGET = st.X_OWN, st.X_OWN + LISTS
+LIST_AT = st.X_OWN + 8
+RECLAIMED_BEFORE = st.X_OWN + 9
+MAY_DEACTIVATE = st.X_OWN + 10  # anon, then file
+
+SWAP_CLUSTER_MAX = 32
+DEF_PRIORITY = 12
+AGE_MASK = (1 << 30) - 1
+FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
+
+
+def create(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Empty lists; links live in the frame table."""
+    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(8, np.int64)
+
+
+@compiled(void(policy_t, pages_t, int64, int64))
+def push_head(policy, pages, f, which):
+    frame, head = pages.frame, policy.head
+    first = head[HEAD + which]
+    frame[f, st.NEXT] = first
+    frame[f, st.PREV] = 0
+    if first > 0:
+        frame[first - 1, st.PREV] = f + 1
+    else:
+        head[TAIL + which] = f + 1
+    head[HEAD + which] = f + 1
+    pages.vmstat[NR_INACTIVE_ANON + which] += 1
+
+
+@compiled(void(policy_t, pages_t, int64, int64))
+def push_tail(policy, pages, f, which):
+    frame, head = pages.frame, policy.head
+    last = head[TAIL + which]
+    frame[f, st.PREV] = last
+    frame[f, st.NEXT] = 0
+    if last > 0:
+        frame[last - 1, st.NEXT] = f + 1
+    else:
+        head[HEAD + which] = f + 1
+    head[TAIL + which] = f + 1
+    pages.vmstat[NR_INACTIVE_ANON + which] += 1
+
+
+@compiled(void(policy_t, pages_t, int64, int64))
+def unlink(policy, pages, f, which):
+    frame, head = pages.frame, policy.head
+    after, before = frame[f, st.NEXT], frame[f, st.PREV]
+    if before > 0:
+        frame[before - 1, st.NEXT] = after
+    else:
+        head[HEAD + which] = after
+    if after > 0:
+        frame[after - 1, st.PREV] = before
+    else:
+        head[TAIL + which] = before
+    pages.vmstat[NR_INACTIVE_ANON + which] -= 1
+
+
+@compiled(int64(int64))
+def list_of(flags):
+    """The list that a page with these flags belongs to."""
+    which = INACTIVE_FILE if flags >> st.KIND_SHIFT == st.FILE else INACTIVE_ANON
+    return which + (1 if flags & st.ACTIVE else 0)
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def note_cost(policy, pages, is_file, cost):
+    """Charge reclaim's cost to a type of page and let both costs decay (mm/swap.c)."""
+    num, vmstat = policy.num, pages.vmstat
+    num[ANON_COST + is_file] += cost
+    total = 0
+    for which in range(LISTS):
+        total += vmstat[NR_INACTIVE_ANON + which]
+    if num[ANON_COST] + num[FILE_COST] > total // 4:
+        num[ANON_COST] //= 2
+        num[FILE_COST] //= 2
+    return 0
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def refault(policy, pages, f, shadow):
+    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large."""
+    num, vmstat = policy.num, pages.vmstat
+    is_file = 1 if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT == st.FILE else 0
+    vmstat[WORKINGSET_REFAULT_ANON + is_file] += 1
+    distance = (num[AGE] - (shadow >> 1)) & AGE_MASK
+    size = vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
+    swap = pages.num[st.SWAP_FREE] > 0
+    if is_file == 0:
+        size += vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
+    if swap:
+        size += vmstat[NR_INACTIVE_ANON + ACTIVE_ANON]
+        if is_file == 1:
+            size += vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+    if distance > size:
+        return 0
+    num[AGE] += 1
+    vmstat[WORKINGSET_ACTIVATE_ANON + is_file] += 1
+    if shadow & FLAG_BIT == 0:
+        return st.ACTIVE
+    vmstat[WORKINGSET_RESTORE_ANON + is_file] += 1
+    note_cost(policy, pages, is_file, 1)
+    return st.ACTIVE | st.WORKINGSET
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def insert(policy, pages, f, shadow):
+    frame = pages.frame
+    flags = int64(frame[f, st.FLAGS]) | st.LRU
+    if shadow >= 0:
+        flags |= refault(policy, pages, f, shadow)
+    frame[f, st.FLAGS] = flags
+    push_head(policy, pages, f, list_of(flags))
+    return 0
+
+
+@compiled(int64(policy_t, pages_t, int64))
+def remove(policy, pages, f):
+    frame = pages.frame
+    flags = int64(frame[f, st.FLAGS])
+    if flags & st.LRU:
+        unlink(policy, pages, f, list_of(flags))
+        frame[f, st.FLAGS] = flags & ~st.LRU
+    return 0
+
+
+@compiled(int64(pages_t, int64))
+def clear_accessed(pages, f):
+    """Test and clear the accessed bit of the page's mapping; 0 if it is not mapped."""
+    p = pages.frame[f, st.PAGE]
+    if p < 0:
+        return 0
+    entry = pages.pte[p]
+    if entry <= 0 or entry >> st.PTE_SHIFT != f or entry & st.PTE_ACCESSED == 0:
+        return 0
+    pages.pte[p] = entry & ~st.PTE_ACCESSED
+    return 1
+
+
+@compiled(int64(policy_t, pages_t, int64))
+def check(policy, pages, f):
+    """Second chance: accessed once stays inactive, accessed twice in a row is activated."""
+    frame = pages.frame
+    young = clear_accessed(pages, f)
+    flags = int64(frame[f, st.FLAGS])
+    was_referenced = flags & st.REFERENCED
+    if young == 0:
+        frame[f, st.FLAGS] = flags & ~st.REFERENCED
+        return st.RECLAIM_IT
+    frame[f, st.FLAGS] = flags | st.REFERENCED
+    return st.ACTIVATE if was_referenced else st.KEEP
+
+
+@compiled(int64(policy_t, pages_t, int64))
+def evicted(policy, pages, f):
+    flagged = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
+    shadow = (policy.num[AGE] & AGE_MASK) << 1 | flagged
+    policy.num[AGE] += 1
+    return shadow
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def putback(policy, pages, f, verdict):
+    frame = pages.frame
+    flags = int64(frame[f, st.FLAGS])
+    if verdict == st.ROTATE:
+        if flags & st.LRU and not flags & st.ACTIVE:
+            unlink(policy, pages, f, list_of(flags))
+            push_tail(policy, pages, f, list_of(flags))
+            pages.vmstat[PGROTATED] += 1
+        return 0
+    flags |= st.LRU
+    if verdict == st.ACTIVATE:
+        flags |= st.ACTIVE
+        pages.vmstat[PGACTIVATE] += 1
+        policy.num[AGE] += 1
+    frame[f, st.FLAGS] = flags
+    push_head(policy, pages, f, list_of(flags))
+    return 0
+
+
+@compiled(int64(pages_t, int64))
+def inactive_is_low(pages, is_file):
+    """1 if the inactive list is too short against the active one: 1:1 below a GiB, then the square root of ten a GiB."""
+    inactive = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file]
+    active = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file + 1]
+    gib = (inactive + active) * pages.num[st.PAGE_SIZE] >> 30
+    ratio = 1
+    if gib > 0:
+        ratio = int64(np.sqrt(10.0 * gib))
+    return 1 if inactive * ratio < active else 0
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def deactivate(policy, pages, n, is_file):
+    """Move up to n pages from the active tail to the inactive head; returns how many."""
+    frame, head = pages.frame, policy.head
+    active = ACTIVE_ANON + 2 * is_file
+    moved = 0
+    while moved < n and head[TAIL + active] > 0:
+        f = int64(head[TAIL + active]) - 1
+        clear_accessed(pages, f)
+        unlink(policy, pages, f, active)
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.ACTIVE | st.WORKINGSET
+        push_head(policy, pages, f, active - 1)
+        note(pages, st.E_DEACTIVATE, int64(frame[f, st.PAGE]), f, -1, 0)
+        moved += 1
+    pages.vmstat[PGREFILL] += moved
+    pages.vmstat[PGDEACTIVATE] += moved
+    return moved
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def age(policy, pages, ctx):
+    """kswapd's background aging: a slice of active anonymous pages while the inactive list is low."""
+    ctx[st.X_AGED] = 0
+    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(pages, 0):
+        ctx[st.X_AGED] = deactivate(policy, pages, SWAP_CLUSTER_MAX, 0)
+    return ctx[st.X_AGED]
+
+
+@compiled(int64(policy_t, pages_t, int64))
+def may_deactivate(policy, pages, is_file):
+    """1 if refaults of this type were activated since the last run, or its inactive list is low."""
+    if pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] != policy.num[SEEN_ACTIVATE_ANON + is_file]:
+        return 1
+    return inactive_is_low(pages, is_file)
+
+
+@compiled(int64(pages_t))
+def sum_high_marks(pages):
+    total = 0
+    for z in range(pages.zone.shape[0]):
+        total += pages.zone[z, st.WMARK_HIGH]
+    return total
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def begin(policy, pages, ctx):
+    """How many pages of each list this pass scans (get_scan_count): size >> priority, shared by cost and swappiness."""
+    num, vmstat = policy.num, pages.vmstat
+    priority = ctx[st.X_PRIORITY]
+    anon_ok = may_deactivate(policy, pages, 0) or ctx[st.X_FORCE] == 1
+    file_ok = may_deactivate(policy, pages, 1) or ctx[st.X_FORCE] == 1
+    ctx[MAY_DEACTIVATE] = 1 if anon_ok else 0
+    ctx[MAY_DEACTIVATE + 1] = 1 if file_ok else 0
+    inactive_file = vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
+    files = inactive_file + vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
+    inactive_anon = vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+    swappiness = pages.num[st.SWAPPINESS]
+    # shares in parts of `whole`
+    anon, file, whole = int64(1), int64(1), int64(1)
+    if pages.num[st.SWAP_FREE] <= 0:
+        anon = 0
+    elif priority == 0 and swappiness > 0:
+        pass
+    elif files + vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0:
+        file = 0
+    elif inactive_file >> priority > 0 and not file_ok:
+        anon = 0
+    else:
+        total = num[ANON_COST] + num[FILE_COST]
+        anon_cost, file_cost = total + num[ANON_COST], total + num[FILE_COST]
+        both = anon_cost + file_cost
+        anon = swappiness * (both + 1) // (anon_cost + 1)
+        file = (200 - swappiness) * (both + 1) // (file_cost + 1)
+        whole = anon + file
+    for which in range(LISTS):
+        share = anon if which < INACTIVE_FILE else file
+        scan = vmstat[NR_INACTIVE_ANON + which] >> priority
+        ctx[NR + which] = scan * share // whole
+        ctx[TARGET + which] = ctx[NR + which]
+    ctx[LIST_AT] = 0
+    ctx[RECLAIMED_BEFORE] = ctx[st.X_RECLAIMED]
+    return 0
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def isolate_tail(policy, pages, which, n):
+    """Take up to n pages from a list's tail into pages.window, oldest first; returns how many."""
+    frame, head, window = pages.frame, policy.head, pages.window
+    taken = 0
+    while taken < n and head[TAIL + which] > 0:
+        f = int64(head[TAIL + which]) - 1
+        unlink(policy, pages, f, which)
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.LRU
+        window[taken] = f
+        taken += 1
+    return taken
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def balance_types(policy, pages, ctx):
+    """The goal is met: keep the two types in proportion to what was aimed at; 0 if the pass may stop now."""
+    f = ctx[NR + INACTIVE_FILE] + ctx[NR + ACTIVE_FILE]
+    a = ctx[NR + INACTIVE_ANON] + ctx[NR + ACTIVE_ANON]
+    if f == 0 or a == 0:
+        return 0
+    smaller = INACTIVE_ANON if f > a else INACTIVE_FILE
+    larger = INACTIVE_FILE if f > a else INACTIVE_ANON
+    percent = min(f, a) * 100 // (ctx[TARGET + smaller] + ctx[TARGET + smaller + 1] + 1)
+    ctx[NR + smaller] = 0
+    ctx[NR + smaller + 1] = 0
+    for which in range(larger, larger + 2):
+        done = ctx[TARGET + which] - ctx[NR + which]
+        left = ctx[TARGET + which] * (100 - percent) // 100
+        ctx[NR + which] = left - min(left, done)
+    return 1
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def end_pass(policy, pages, ctx):
+    """After the lists: a slice of active anonymous pages if the inactive list is low."""
+    age(policy, pages, ctx)
+    return -1
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def isolate(policy, pages, ctx):
+    """The next slice of the pass: lists in turn, 32 pages at a time."""
+    ctx[st.X_AGED] = 0
+    if ctx[st.X_STORED_OR_WRITTEN] > 0:
+        note_cost(policy, pages, 0, ctx[st.X_STORED_OR_WRITTEN])
+        ctx[st.X_STORED_OR_WRITTEN] = 0
+    while True:
+        which = ctx[LIST_AT]
+        if which == 0 and ctx[NR + INACTIVE_ANON] == 0 and ctx[NR + ACTIVE_FILE] == 0 and ctx[NR + INACTIVE_FILE] == 0:
+            return end_pass(policy, pages, ctx)
+        if which == LISTS:
+            ctx[LIST_AT] = 0
+            met = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE] >= ctx[st.X_TO_RECLAIM]
+            first_direct = ctx[st.X_KSWAPD] == 0 and ctx[st.X_PRIORITY] == DEF_PRIORITY
+            if met and not first_direct and balance_types(policy, pages, ctx) == 0:
+                return end_pass(policy, pages, ctx)
+            continue
+        ctx[LIST_AT] = which + 1
+        n = min(ctx[NR + which], SWAP_CLUSTER_MAX)
+        if n == 0:
+            continue
+        ctx[NR + which] -= n
+        if which == INACTIVE_ANON or which == INACTIVE_FILE:
+            return isolate_tail(policy, pages, which, n)
+        is_file = 1 if which == ACTIVE_FILE else 0
+        if ctx[MAY_DEACTIVATE + is_file]:
+            ctx[st.X_AGED] = deactivate(policy, pages, n, is_file)
+            return 0
+        ctx[st.X_SKIPPED] = 1
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def finish(policy, pages, ctx):
+    """Remember the refaults seen, so that the next run knows whether there were new ones."""
+    policy.num[SEEN_ACTIVATE_ANON] = pages.vmstat[WORKINGSET_ACTIVATE_ANON]
+    policy.num[SEEN_ACTIVATE_FILE] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + 1]
+    return 0
+
+
+LINUX_LRU = PolicyModule(create, insert, remove, check, evicted, putback, begin, isolate, age, finish)

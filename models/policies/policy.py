@@ -1,0 +1,38 @@
+"""The policy contract: what a page-reclaim policy offers to the engine.
+
+All functions but `create` are compiled.  The engine isolates candidates, asks `check` about each, writes out and frees what may
+go, and puts back the rest.  A page's hardware accessed bit is in its pte: a policy sees it when it looks, as in the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class PolicyModule(NamedTuple):
+    """What a policy module offers.
+
+    create(frames, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python
+    insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave, or -1
+    remove(policy, pages, frame) -> 0              off the lists: unmapped, freed
+    check(policy, pages, frame) -> verdict         of an isolated page: KEEP, ACTIVATE or RECLAIM_IT
+    evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim
+    putback(policy, pages, frame, verdict) -> 0    an isolated page stays; ROTATE: a listed page is to go first
+    begin(policy, pages, ctx) -> 0                 a reclaim pass at ctx[X_PRIORITY] begins
+    isolate(policy, pages, ctx) -> n               up to 32 candidates into pages.window; 0: only aging was done; -1: pass over.
+                                                   ctx[X_AGED] = pages moved by aging in this call
+    age(policy, pages, ctx) -> n                   background aging by kswapd
+    finish(policy, pages, ctx) -> 0                a reclaimer's run is over
+    """
+
+    create: Callable[..., tuple[Any, Any, Any]]
+    insert: Any
+    remove: Any
+    check: Any
+    evicted: Any
+    putback: Any
+    begin: Any
+    isolate: Any
+    age: Any
+    finish: Any

@@ -1,0 +1,113 @@
+"""Workloads made of other workloads: phases (one after another) and mix (interleaved by weight).
+
+The parts share one address space, each in the region that its `offset` and `size` give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from models.errors import InputError
+from models.registry import resolve
+from models.workloads import draws
+from models.workloads.program import one_or_many
+from models.workloads.registry import REGISTRY
+from models.workloads.stream import Chunk, Context, Process, Program
+
+_NO_CHUNK: Chunk = (np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32))
+
+
+def _part(owner: str, number: int, options: dict[str, Any], context: Context) -> Process:
+    """The single process of one part."""
+    kind = options["kind"]
+    entry = next((entry for entry in REGISTRY if entry.name == kind), None)
+    if entry is None and ":" not in kind:
+        raise InputError(f"workload {owner}: part {number + 1}: there is no workload {kind!r}; there are {', '.join(e.name for e in REGISTRY)}")
+    build = options["build"] if "build" in options else resolve(entry.target if entry else kind)
+    settings = dict(entry.preset if entry else {}, **options)
+    program: Program = build(settings, context._replace(seed=draws.child(context.seed, number)))
+    if len(program.processes) != 1:
+        raise InputError(f"workload {owner}: part {number + 1} ({kind}) has several processes; set `processes` of the {owner} instead")
+    return program.processes[0]
+
+
+def _build(owner: str, options: dict[str, Any], context: Context, join: Any) -> Program:
+    parts = options["parts"]
+    if not parts:
+        raise InputError(f"workload {owner}: parts is empty; it needs at least one workload")
+
+    def process(number: int) -> Process:
+        own = context._replace(seed=draws.child(context.seed, number))
+        made = [_part(owner, n, part, own) for n, part in enumerate(parts)]
+        known = [part.ops for part in made if part.ops is not None]
+        repeat = options.get("repeat", 1)
+        ops = sum(known) * repeat if len(known) == len(made) else None
+        return Process(owner, max(part.pages for part in made), lambda: join(made, options, own), ops)
+
+    return one_or_many(owner, options["processes"], process)
+
+
+def _one_after_another(parts: list[Process], options: dict[str, Any], _context: Context) -> Iterator[Chunk]:
+    for _ in range(options["repeat"]):
+        for part in parts:
+            yield from part.chunks()
+
+
+def phases(options: dict[str, Any], context: Context) -> Program:
+    """Parts one after another, `repeat` times, in one address space.  Raises InputError for unusable parts."""
+    return _build("phases", options, context, _one_after_another)
+
+
+class _Puller:
+    """Ops of one part in any number."""
+
+    def __init__(self, part: Process) -> None:
+        self.chunks = part.chunks()
+        self.ready = _NO_CHUNK
+
+    def available(self, wanted: int) -> int:
+        """Ops that can be taken now, at most `wanted`; fewer only at the end of the part."""
+        while len(self.ready[0]) < wanted:
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                break
+            op, page, cpu = (np.concatenate(pair) for pair in zip(self.ready, chunk, strict=True))
+            self.ready = (op, page, cpu)
+        return min(wanted, len(self.ready[0]))
+
+    def take(self, n: int) -> Chunk:
+        op, page, cpu = self.ready
+        self.ready = (op[n:], page[n:], cpu[n:])
+        return op[:n], page[:n], cpu[:n]
+
+
+def _interleaved(parts: list[Process], options: dict[str, Any], context: Context) -> Iterator[Chunk]:
+    """Each op comes from a part drawn by weight; a part that ends leaves its share to the others."""
+    weights = np.array(options["weights"] or [1.0] * len(parts))
+    pullers = [_Puller(part) for part in parts]
+    live = [n for n in range(len(parts)) if weights[n] > 0]
+    rng = np.random.Generator(np.random.PCG64(draws.child(context.seed, len(parts))))
+    while live:
+        edges = np.cumsum(weights[live])
+        picks = np.searchsorted(edges, rng.random(draws.CHUNK) * edges[-1], side="right")
+        where = [np.flatnonzero(picks == k) for k in range(len(live))]
+        got = [pullers[n].available(len(where[k])) for k, n in enumerate(live)]
+        cut = min((int(w[g]) for w, g in zip(where, got, strict=True) if g < len(w)), default=len(picks))
+        op, page, cpu = np.empty(cut, np.uint8), np.empty(cut, np.int64), np.empty(cut, np.uint32)
+        for k, n in enumerate(live):
+            index = where[k][where[k] < cut]
+            op[index], page[index], cpu[index] = pullers[n].take(len(index))
+        if cut:
+            yield op, page, cpu
+        live = [n for n in live if pullers[n].available(1)]
+
+
+def mix(options: dict[str, Any], context: Context) -> Program:
+    """Parts interleaved at random by `weights` in one address space.  Raises InputError for unusable parts or weights."""
+    weights = options["weights"]
+    if weights is not None and (len(weights) != len(options["parts"]) or min(weights, default=0) < 0 or sum(weights) <= 0):
+        raise InputError(f"workload mix: weights {weights} must be {len(options['parts'])} numbers of at least 0, one a part, not all 0")
+    return _build("mix", options, context, _interleaved)

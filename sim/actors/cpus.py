@@ -1,0 +1,92 @@
+"""vCPUs: who may compute now, for how long, and who waits.
+
+One vCPU runs one actor at a time.  Runnable actors take turns in round robin with a quantum; a woken kernel thread that finds
+no free vCPU goes to the front of the queue and preempts after a short delay.  Bare events: `simpy.Resource` costs several
+times as much on this path.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import Any
+
+from simpy import Environment, Event
+
+Steps = Generator[Event, Any, None]
+
+
+class Actor:
+    """Anything that computes; `kernel` actors preempt."""
+
+    kernel = False
+
+
+class Cpus:
+    """The VM's vCPUs.
+
+    count vCPUs; quantum, wakeup_delay, slice, shared_slice in ns (see the scheduler settings).
+    """
+
+    def __init__(self, env: Environment, count: int, quantum: int, wakeup_delay: int, slice_ns: int, shared_slice: int) -> None:
+        self.env = env
+        self.count = count
+        self.quantum = quantum
+        self.wakeup_delay = wakeup_delay
+        self.slice_ns = slice_ns
+        self.shared_slice = shared_slice
+        self.least = max(shared_slice // 4, 1)
+        self.running: dict[Actor, int] = {}  # actor: when its turn began
+        self.ready: deque[tuple[Actor, Event, int]] = deque()
+        self.busy = 0  # ns of all vCPUs, for turns that ended
+
+    def deadline(self) -> int:
+        """How far the actor that computes now may go before others get to see what it did."""
+        now = int(self.env.now)
+        alone = len(self.running) + len(self.ready) <= 1
+        limit = now + (self.slice_ns if alone else self.shared_slice)
+        upcoming = self.env.peek()
+        if upcoming < limit:
+            return max(int(upcoming), now + self.least)
+        return limit
+
+    def acquire(self, actor: Actor) -> Steps:
+        """Wait for a vCPU."""
+        now = int(self.env.now)
+        if len(self.running) < self.count:
+            self.running[actor] = now
+            return
+        event = self.env.event()
+        if actor.kernel:
+            self.ready.appendleft((actor, event, now))
+        else:
+            self.ready.append((actor, event, now))
+        yield event
+
+    def release(self, actor: Actor) -> None:
+        """Give the vCPU to the next in line."""
+        now = int(self.env.now)
+        self.busy += now - self.running.pop(actor)
+        if self.ready:
+            following, event, _ = self.ready.popleft()
+            self.running[following] = now
+            event.succeed()
+
+    def compute(self, actor: Actor, ns: int) -> Steps:
+        """Spend ns on the vCPU, then let others have it if the turn is over."""
+        if ns > 0:
+            yield self.env.timeout(ns)
+        if self.ready and self._turn_over(actor):
+            self.release(actor)
+            yield from self.acquire(actor)
+
+    def _turn_over(self, actor: Actor) -> bool:
+        now = int(self.env.now)
+        waiting, _, since = self.ready[0]
+        if waiting.kernel and not actor.kernel:
+            return now - since >= self.wakeup_delay
+        return now - self.running[actor] >= self.quantum
+
+    def busy_ns(self) -> int:
+        """ns spent computing on all vCPUs up to now."""
+        return self.busy + sum(int(self.env.now) - since for since in self.running.values())

@@ -1,0 +1,49 @@
+"""Pressure stall information (Linux 6.1 kernel/sched/psi.c), for the whole VM as one group.
+
+some: at least one task is stalled on the resource; full: no task makes progress because of it.  Linux weighs CPUs by their
+non-idle time; here the VM is one domain, as psi's own documentation describes the states.
+"""
+
+from __future__ import annotations
+
+from simpy import Environment
+
+
+class Psi:
+    """Counts of task states and the time spent in each pressure state, ns."""
+
+    def __init__(self, env: Environment, cpus: int) -> None:
+        self.env = env
+        self.cpus = cpus
+        self.running = 0  # on a CPU or waiting for one
+        self.iowait = 0
+        self.memstall = 0
+        self.memstall_running = 0
+        self.since = 0
+        self.memory_some = self.memory_full = self.io_some = self.io_full = self.cpu_some = 0
+
+    def settle(self) -> None:
+        """Account the time since the last change."""
+        now = int(self.env.now)
+        passed = now - self.since
+        if not passed:
+            return
+        self.since = now
+        if self.memstall:
+            self.memory_some += passed
+            if self.running == self.memstall_running:
+                self.memory_full += passed
+        if self.iowait:
+            self.io_some += passed
+            if not self.running:
+                self.io_full += passed
+        if self.running > self.cpus:
+            self.cpu_some += passed
+
+    def change(self, running: int = 0, iowait: int = 0, memstall: int = 0, memstall_running: int = 0) -> None:
+        """Tasks enter or leave states."""
+        self.settle()
+        self.running += running
+        self.iowait += iowait
+        self.memstall += memstall
+        self.memstall_running += memstall_running

@@ -1,0 +1,73 @@
+"""Samples of the VM's state at a fixed interval of simulated time: the time series of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from models.allocators import pool as pool_state
+from models.backends import backend as backend_state
+from models.memory import state as st
+from models.vmstat import INDEX
+from sim.actors.cpus import Steps
+
+if TYPE_CHECKING:
+    from sim.vm import Vm
+
+GAUGES = ("nr_free_pages", "nr_active_anon", "nr_inactive_anon", "nr_swapcached", "nr_writeback", "nr_page_table_pages")
+COUNTERS = ("pgfault", "pgmajfault", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "pswpin", "pswpout")
+MOST_SAMPLES = 200_000
+SECOND = 1e9
+
+
+class Sampler:
+    """Fills `series`; calls `tick` after each sample."""
+
+    def __init__(self, vm: Vm, interval: int, kernel_pages: int, tick: Callable[[], None]) -> None:
+        self.vm = vm
+        self.interval = interval
+        self.kernel_pages = kernel_pages
+        self.tick = tick
+        self.pool_pages_max = 0
+        names = ("time_s", *GAUGES, "kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", *COUNTERS)
+        names += ("backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses")
+        self.series: dict[str, list[float]] = {name: [] for name in names}
+        self.last = -1
+
+    def run(self) -> Steps:
+        """Sample now and at every interval."""
+        while True:
+            self.sample()
+            self.tick()
+            if len(self.series["time_s"]) >= MOST_SAMPLES:  # a long run: half as often from here on
+                for name, values in self.series.items():
+                    self.series[name] = values[::2]
+                self.interval *= 2
+            yield self.vm.env.timeout(self.interval)
+
+    def sample(self) -> None:
+        """One row, unless this moment has one."""
+        vm = self.vm
+        now = int(vm.env.now)
+        if now == self.last:
+            return
+        self.last = now
+        vmstat, num, backend = vm.vmstat, vm.num, vm.built.backend_num
+        pool = vm.built.pool.num
+        held = int(num[st.POOL_FRAMES])
+        self.pool_pages_max = max(self.pool_pages_max, held)
+        row: dict[str, float] = {"time_s": now / SECOND}
+        for name in (*GAUGES, *COUNTERS):
+            row[name] = int(vmstat[INDEX[name]])
+        row["kernel_pages"] = self.kernel_pages
+        row["pool_pages"] = held
+        row["pool_payload_pages"] = round(int(pool[pool_state.PAYLOAD]) / int(num[st.PAGE_SIZE]), 3)
+        row["stored_pages"] = int(backend[backend_state.STORED_PAGES])
+        row["swap_used_pages"] = int(num[st.SWAP_TOTAL] - num[st.SWAP_FREE])
+        row["backend_stores"] = int(backend[backend_state.STORES])
+        row["backend_loads"] = int(backend[backend_state.LOADS])
+        row["backend_rejects"] = int(backend[backend_state.REFUSED])
+        row["allocstall"] = int(vmstat[INDEX["allocstall_movable"]])
+        row["accesses"] = int(num[st.ACCESSES])
+        for name, value in row.items():
+            self.series[name].append(value)

@@ -1,0 +1,223 @@
+"""A task: one process running its op stream on the vCPUs, with everything it may have to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from simpy import Event
+
+from models.memory import state as st
+from models.memory.fault import (
+    DONE,
+    NEED_RECLAIM,
+    OP,
+    S_CLOCK,
+    S_CURSOR,
+    S_DEADLINE,
+    S_END,
+    S_FAULT_KIND,
+    S_FAULT_START,
+    S_PROCESS,
+    S_WAIT_MEMORY,
+    S_WAIT_SLOT,
+    STREAM_NUMBERS,
+    WAIT_PAGE,
+    WAIT_READ,
+    make_stream,
+)
+from models.memory.steps import end_process, run_ops
+from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, Chunk, Process
+from sim.actors.cpus import Actor, Steps
+from sim.actors.direct import DirectReclaim
+from sim.actors.oom import kill_one
+from sim.errors import UserError
+
+if TYPE_CHECKING:
+    from sim.vm import Vm
+
+WAITING, RUNNING, SLEEPING, ENDED = range(4)
+
+
+class Task(Actor):
+    """One process of one workload.
+
+    number   its row in the machine's process table
+    group    the processes of its workload, in the order of the program (SPAWN and WAIT name them by position)
+    """
+
+    def __init__(self, vm: Vm, number: int, workload: str, process: Process, oom_score_adj: int) -> None:
+        self.vm = vm
+        self.number = number
+        self.workload = workload
+        self.process = process
+        self.oom_score_adj = oom_score_adj
+        self.group: list[Task] = []
+        self.children: list[Task] = []
+        self.own = np.zeros(STREAM_NUMBERS, np.int64)
+        self.own[S_PROCESS] = number
+        self.own[S_FAULT_START] = self.own[S_FAULT_KIND] = -1
+        self.ended = vm.env.event()
+        self.killed = False
+        self.started = False
+        self.status = "stopped"
+        self.began = self.finished = 0
+        self.nap: Event | None = None  # what a sleeping or waiting task hangs on
+        self.reclaim = DirectReclaim(vm, self)
+
+    @property
+    def alive(self) -> bool:
+        """Started and not yet ended."""
+        return self.started and not self.ended.triggered
+
+    def start(self) -> None:
+        """Become runnable now."""
+        self.started = True
+        self.began = int(self.vm.env.now)
+        self.vm.env.process(self.run())
+
+    def run(self) -> Steps:
+        """The whole life: all chunks, then exit."""
+        vm = self.vm
+        vm.psi.change(running=1)
+        yield from vm.cpus.acquire(self)
+        for chunk in self._chunks():
+            yield from self._chunk(chunk)
+            if self.killed or self.status == "done":
+                break
+        if not self.killed:
+            self.status = "done"
+            yield from self._exit()
+        vm.cpus.release(self)
+        vm.psi.change(running=-1)
+        self.finished = int(vm.env.now)
+        self.ended.succeed()
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """The process's chunks, checked."""
+        for op, page, cpu_ns in self.process.chunks():
+            if len(page) and (int(page.max()) >= self.process.pages or int(page.min()) < -1):
+                worst = int(page.max()) if int(page.max()) >= self.process.pages else int(page.min())
+                raise UserError(
+                    f"workload {self.workload}, process {self.process.name}: page {worst} is outside its address space of "
+                    f"{self.process.pages} pages"
+                )
+            yield op, page, cpu_ns
+
+    def _chunk(self, chunk: Chunk) -> Steps:
+        vm, own = self.vm, self.own
+        op, page, cpu_ns = chunk
+        stream = make_stream(op, page, cpu_ns, own)
+        own[S_CURSOR] = 0
+        own[S_END] = len(op)
+        machine, cpus, env = vm.machine, vm.cpus, vm.env
+        code = -1
+        while code != DONE:
+            now = int(env.now)
+            own[S_CLOCK] = now
+            own[S_DEADLINE] = cpus.deadline()
+            code = run_ops(machine, stream)
+            vm.after_step()
+            yield from cpus.compute(self, int(own[S_CLOCK]) - now)
+            if self.killed:
+                return
+            if code == NEED_RECLAIM:
+                yield from self._reclaim()
+            elif code == WAIT_READ or code == WAIT_PAGE:
+                yield from self._wait_read()
+            elif code == OP:
+                cursor = int(own[S_CURSOR])
+                own[S_CURSOR] = cursor + 1
+                yield from self._do_op(int(op[cursor]), int(page[cursor]), int(cpu_ns[cursor]))
+                if self.status == "done":
+                    return
+            if self.killed:
+                return
+            if code != NEED_RECLAIM and code != DONE:
+                self.reclaim.loops = 0
+
+    def _reclaim(self) -> Steps:
+        yield from self.reclaim.run()
+        if self.reclaim.hopeless and not self.killed:
+            self.reclaim.loops = 0
+            kill_one(self.vm)
+
+    def _wait_read(self) -> Steps:
+        """Wait for the device read that brings the page."""
+        vm = self.vm
+        assert vm.swap is not None
+        event = vm.swap.reading.get(int(self.own[S_WAIT_SLOT]))
+        if event is None:
+            return
+        memory = int(self.own[S_WAIT_MEMORY])  # only a refaulting working-set page counts as memory pressure
+        vm.cpus.release(self)
+        vm.psi.change(running=-1, iowait=1, memstall=memory)
+        yield event
+        vm.psi.change(running=1, iowait=-1, memstall=-memory)
+        yield from vm.cpus.acquire(self)
+
+    def sleep(self, ns: int, memory: bool = False) -> Steps:
+        """Off the CPU for ns; `memory`: while stalled in reclaim."""
+        yield from self._off_cpu(self.vm.env.timeout(ns), int(memory))
+
+    def _off_cpu(self, until: Event, memory: int = 0) -> Steps:
+        vm = self.vm
+        vm.cpus.release(self)
+        vm.psi.change(running=-1, memstall_running=-memory)
+        self.nap = vm.env.event()
+        yield until | self.nap
+        self.nap = None
+        vm.psi.change(running=1, memstall_running=memory)
+        yield from vm.cpus.acquire(self)
+
+    def _do_op(self, op: int, page: int, value: int) -> Steps:
+        """An op that may wait or make processes."""
+        if op == SLEEP:
+            yield from self.sleep(value)
+        elif op == EXIT:
+            self.status = "done"
+        elif op == SPAWN:
+            child = self._member(page)
+            if child.started:
+                raise UserError(f"workload {self.workload}: process {page} is spawned twice")
+            self.children.append(child)
+            child.start()
+        elif op == WAIT:
+            for child in self.children if page < 0 else [self._member(page)]:
+                if not child.started:
+                    raise UserError(f"workload {self.workload}: waits for process {page}, which was never spawned")
+                if not child.ended.triggered and not self.killed:
+                    yield from self._off_cpu(child.ended)
+        elif op not in (MAP, UNMAP):
+            raise UserError(f"workload {self.workload}: file operations need a page cache, which this version does not model")
+
+    def _member(self, position: int) -> Task:
+        if not 0 <= position < len(self.group):
+            raise UserError(f"workload {self.workload}: there is no process {position}; it has {len(self.group)}")
+        return self.group[position]
+
+    def _exit(self) -> Steps:
+        now = int(self.vm.env.now)
+        clock = end_process(self.vm.machine, self.number, now)
+        self.vm.after_step()
+        yield from self.vm.cpus.compute(self, int(clock) - now)
+
+    def kill(self) -> None:
+        """OOM: its memory is free at once, the task ends when it next looks."""
+        self.killed = True
+        self.status = "oom-killed"
+        end_process(self.vm.machine, self.number, int(self.vm.env.now))
+        self.own[S_FAULT_START] = self.own[S_FAULT_KIND] = -1
+        if self.nap is not None and not self.nap.triggered:
+            self.nap.succeed()
+
+    def oom_score(self) -> int:
+        """Pages it holds in memory, swap and page tables, shifted by oom_score_adj (Linux 6.1 mm/oom_kill.c)."""
+        arrays = self.vm.arrays
+        row = arrays.proc[self.number]
+        first = int(row[st.FIRST_PAGE]) // int(arrays.num[st.PAGES_PER_TABLE])
+        count = -(-int(row[st.PROC_PAGES]) // int(arrays.num[st.PAGES_PER_TABLE]))
+        tables = int((arrays.table[first : first + count, 1] > 0).sum())
+        total = int(arrays.num[st.TOTAL_PAGES] + arrays.num[st.SWAP_TOTAL])
+        return int(row[st.RSS] + row[st.SWAPPED]) + tables + self.oom_score_adj * (total // 1000)

@@ -1,0 +1,225 @@
+"""From a validated configuration to the compiled machine: sizes, zones, tables, contents, pool, policy and backend."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.allocators.pool import Allocator, PoolArrays
+from models.backends.backend import BackendModule, BackendSetup
+from models.memory import state as st
+from models.memory.swap import CLUSTER_SLOTS
+from models.memory.watermarks import auto_min_free_kbytes, build_zones, zone_sizes
+from models.policies.policy import PolicyModule
+from models.registry import resolve
+from models.vmstat import COUNT, NR_FREE_PAGES
+from models.workloads.stream import Process
+from sim.errors import UserError
+from sim.vm import Array, Arrays, Built
+
+POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
+PTE_BYTES = 8
+MIN_FRAMES = 64
+
+
+class ProcessPlan(NamedTuple):
+    """One process and the contents of its pages: rows int32[], bytes of a same-filled page."""
+
+    process: Process
+    rows: Array
+    same_size: int
+
+
+class Plan(NamedTuple):
+    """All that the builder needs, in model units (bytes, ns, pages)."""
+
+    memory: int
+    page_size: int
+    kernel_reserved: int
+    swappiness: int
+    page_cluster: int
+    min_free_kbytes: int | None
+    watermark_scale_factor: int
+    costs: dict[str, int]  # by name, ns; compress and decompress a page included
+    processes: list[ProcessPlan]
+    swap_slots: int  # pages of the swap device, header included; 0: no swap
+    rotational: bool
+    policy: PolicyModule
+    policy_options: dict[str, Any]
+    backend: BackendModule
+    backend_options: dict[str, Any]
+    allocator: Allocator | None
+    allocator_options: dict[str, Any]
+    log: bool
+
+
+COST_COLUMNS = {
+    "access": st.C_ACCESS,
+    "fault": st.C_FAULT,
+    "major_fault": st.C_MAJOR,
+    "clear": st.C_CLEAR,
+    "page_alloc": st.C_ALLOC,
+    "page_free": st.C_FREE,
+    "scan": st.C_SCAN,
+    "deactivate": st.C_DEACTIVATE,
+    "unmap": st.C_UNMAP,
+    "submit_io": st.C_SUBMIT,
+    "copy": st.C_COPY_KIB,
+    "walk": st.C_WALK,
+    "allocator": st.C_ALLOCATOR,
+    "tmem": st.C_TMEM,
+    "compress": st.C_COMPRESS,
+    "decompress": st.C_DECOMPRESS,
+}
+
+
+def zone_table(plan: Plan) -> Array:
+    """Zones with their watermarks, all frames free."""
+    sizes = zone_sizes(plan.memory, plan.kernel_reserved, plan.page_size)
+    if sum(sizes) < MIN_FRAMES:
+        raise UserError(
+            f"machine.memory: {sum(sizes)} pages are left after the kernel's own {plan.kernel_reserved} bytes; at least {MIN_FRAMES} are needed"
+        )
+    if sum(sizes) > st.MAX_FRAMES:
+        raise UserError(f"machine.memory: {sum(sizes)} pages; this version holds at most {st.MAX_FRAMES} (use a larger page_size)")
+    min_free = plan.min_free_kbytes or auto_min_free_kbytes(sum(sizes), plan.page_size)
+    table = np.zeros((3, st.ZONE_COLUMNS), np.int64)
+    first = 0
+    for row, zone in zip(table, build_zones(sizes, min_free, plan.watermark_scale_factor, plan.page_size), strict=True):
+        row[st.MANAGED] = row[st.ZONE_FREE] = zone.managed
+        row[st.WMARK_MIN], row[st.WMARK_LOW], row[st.WMARK_HIGH] = zone.min, zone.low, zone.high
+        row[st.RESERVE] = zone.reserve
+        row[st.FIRST_FRAME] = row[st.FRESH] = first
+        first += zone.managed
+    high = int(table[:, st.WMARK_HIGH].sum())
+    if high * 2 > sum(sizes):
+        raise UserError(
+            f"machine: the high watermarks ask for {high} free pages of {sum(sizes)}; give more memory or lower vm.min_free_kbytes"
+        )
+    return table
+
+
+def process_table(plan: Plan) -> tuple[Array, Array, int]:
+    """Process rows, all contents' rows one after another (each table once), and the number of virtual pages."""
+    per_table = plan.page_size // PTE_BYTES
+    proc = np.zeros((max(len(plan.processes), 1), st.PROC_COLUMNS), np.int64)
+    where: dict[int, int] = {}
+    tables: list[Array] = []
+    length = virtual = 0
+    for row, item in zip(proc, plan.processes, strict=True):
+        if id(item.rows) not in where:
+            where[id(item.rows)] = length
+            tables.append(item.rows)
+            length += len(item.rows)
+        row[st.FIRST_PAGE], row[st.PROC_PAGES] = virtual, item.process.pages
+        row[st.ROW_FIRST], row[st.ROWS] = where[id(item.rows)], len(item.rows)
+        row[st.SAME_SIZE] = item.same_size
+        row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
+        virtual += -(-item.process.pages // per_table) * per_table
+    rows = np.concatenate(tables).astype(np.int32) if tables else np.zeros(1, np.int32)
+    return proc, rows, virtual
+
+
+def scalars(plan: Plan, frames: int) -> Array:
+    """The memory's scalars at start."""
+    num = np.zeros(st.NUMBERS, np.int64)
+    num[st.PAGE_SIZE] = plan.page_size
+    num[st.FRAMES] = num[st.TOTAL_PAGES] = frames
+    num[st.LOG_ON] = int(plan.log)
+    num[st.SWAP_TOTAL] = num[st.SWAP_FREE] = max(plan.swap_slots - 1, 0)
+    num[st.CLUSTER] = -1
+    num[st.SCAN_SLOT] = 1
+    num[st.PAGE_CLUSTER] = plan.page_cluster
+    num[st.ROTATIONAL] = int(plan.rotational)
+    num[st.RA_SLOT] = -2
+    num[st.RA_SLOT_HITS] = 4
+    num[st.SWAPPINESS] = plan.swappiness
+    num[st.PAGES_PER_TABLE] = plan.page_size // PTE_BYTES
+    return num
+
+
+def cluster_table(slots: int, num: Array) -> Array:
+    """Swap clusters, all wholly free, in ascending order; writes the ring's length into `num`."""
+    clusters = max(-(-slots // CLUSTER_SLOTS), 1)
+    table = np.zeros((clusters, 2), np.int32)
+    table[:, 1] = np.arange(clusters)
+    num[st.FREE_CLUSTERS_LEN] = clusters if slots else 0
+    return table
+
+
+def build_pages(plan: Plan) -> tuple[Any, Arrays]:
+    """Page tables, frames, slots, zones: the state below policy and backend."""
+    zone = zone_table(plan)
+    frames = int(zone[:, st.MANAGED].sum())
+    proc, rows, virtual = process_table(plan)
+    if virtual >= 1 << 31:
+        raise UserError(f"workloads: their address spaces add up to {virtual} pages; this version holds 2^31")
+    num = scalars(plan, frames)
+    cost = np.zeros(st.COSTS, np.int64)
+    for name, column in COST_COLUMNS.items():
+        cost[column] = plan.costs[name]
+    vmstat = np.zeros(COUNT, np.int64)
+    vmstat[NR_FREE_PAGES] = frames
+    slots = max(plan.swap_slots, 1)
+    arrays = Arrays(
+        pte=np.zeros(max(virtual, 1), np.int32),
+        version=np.zeros(max(virtual, 1), np.uint16),
+        table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 2), np.int32),
+        frame=np.zeros((frames, st.FRAME_COLUMNS), np.int32),
+        stack=np.zeros(frames, np.int32),
+        pool_frames=np.zeros(frames, np.int32),
+        slot=np.zeros((slots, st.SLOT_COLUMNS), np.int32),
+        slot_cache=np.zeros((2, 64), np.int32),
+        cluster=cluster_table(plan.swap_slots, num),
+        zone=zone,
+        proc=proc,
+        rows=rows,
+        vmstat=vmstat,
+        num=num,
+        cost=cost,
+        cpu=np.zeros(16, np.int64),
+        ring=np.zeros((st.RING_SIZE, st.RING_COLUMNS), np.int64),
+        log=np.zeros((st.LOG_SIZE if plan.log else 1, st.LOG_COLUMNS), np.int64),
+        hist=np.zeros((4, st.BINS), np.int64),
+        window=np.zeros(st.WINDOW, np.int32),
+    )
+    return st.make_pages(*arrays), arrays
+
+
+def build_pool(plan: Plan, frames: int) -> PoolArrays:
+    """The backend's pool; a machine without one gets a pool that nobody asks."""
+    if plan.allocator is None:
+        from models.allocators.pool import NUMBERS, build_pool
+
+        none = np.zeros((1, 1), np.int32)
+        return build_pool(none, none, none, np.zeros(1, np.int32), np.zeros(NUMBERS, np.int64))
+    create = plan.allocator.create
+    return create(plan.page_size, frames, max(plan.swap_slots, 1), may_take=POOL_ROOM, **plan.allocator_options)
+
+
+def build(plan: Plan) -> Built:
+    """The whole machine."""
+    pages, arrays = build_pages(plan)
+    frames = int(arrays.num[st.FRAMES])
+    pool = build_pool(plan, frames)
+    idle = resolve("models.backends.none:invalidate_nothing")
+    alloc = plan.allocator.alloc if plan.allocator else idle
+    free = plan.allocator.free if plan.allocator else idle
+    stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
+    backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num)
+    table, head, policy_num = plan.policy.create(frames, **plan.policy_options)
+    policy = st.make_policy(table, head, policy_num)
+    p, b = plan.policy, plan.backend
+    machine = st.make_machine(
+        pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish,
+        b.store, b.load, b.invalidate,
+    )  # fmt: skip
+    if plan.allocator is not None:
+        resolve("models.memory.frames:settle_pool")(backend, pages)
+        arrays.num[st.CLOCK] = 0
+        arrays.cpu[:] = 0
+    return Built(
+        machine, pages, arrays, policy_num, stored.num, b.counters, pool, plan.allocator.stat if plan.allocator else None,
+        plan.allocator is not None,
+    )  # fmt: skip

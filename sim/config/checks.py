@@ -1,0 +1,143 @@
+"""What several keys must agree on: swap needs a device, a backend needs swap, sizes must fit into each other.
+
+The checks look at a finished configuration or at the plain data of a file that still has other errors, so that a person sees
+all errors of a file at once.  Where a value is missing or wrong in itself they say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sim import units
+from sim.config.problems import Path, Problem, nearest, one_of, show
+
+FEWEST_PAGES = 64  # frames that a kernel needs beside what it holds for good, a choice of this model
+MOST_PAGES = 2**31 - 1  # pages are numbered in int32
+
+
+def default_contents() -> Any:
+    """What pages hold if a workload does not say: the first registered content that needs no settings."""
+    from models.registry import REQUIRED
+    from sim.config.parts import registry
+
+    for entry in registry("contents").values():
+        if all(option.default != REQUIRED for option in entry.options):
+            return entry.name
+    return None
+
+
+def _get(thing: Any, *names: str) -> Any:
+    """A nested key of data or of a finished model; None where it is missing or something else."""
+    for name in names:
+        thing = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+    return thing
+
+
+def _size(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return units.parse_size(value) if isinstance(value, str) else None
+    except units.UnitError:
+        return None
+
+
+def kernel_reserved(memory: int) -> int:
+    """`kernel_reserved: auto` in bytes: 1/64 of memory (page descriptors) and 8 MiB of kernel, but at most a quarter."""
+    return min(memory // 64 + (8 << 20), memory // 4)
+
+
+def _kind(part: Any) -> Any:
+    return part if isinstance(part, str) else _get(part, "kind")
+
+
+def _machine(config: Any) -> Iterator[Problem]:
+    memory = _size(_get(config, "machine", "memory"))
+    page = _size(_get(config, "machine", "page_size") or "4KiB")
+    reserved = _get(config, "machine", "kernel_reserved")
+    reserved = _size(reserved) if reserved not in (None, "auto") else kernel_reserved(memory) if memory else None
+    if not memory or not page or page < 0 or memory < 0 or reserved is None:
+        return
+    path: Path = ("machine", "memory")
+    if memory // page < FEWEST_PAGES:
+        yield Problem(path, show(_get(config, *map(str, path))), f"at least {FEWEST_PAGES} pages of {units.format_size(page)}")
+    elif memory // page > MOST_PAGES:
+        yield Problem(path, show(_get(config, *map(str, path))), f"at most 2^31 pages of {units.format_size(page)}")
+    elif (memory - reserved) // page < FEWEST_PAGES:
+        path = ("machine", "kernel_reserved")
+        yield Problem(path, units.format_size(reserved), f"at least {FEWEST_PAGES} pages less than memory: {units.format_size(memory)}")
+    else:
+        yield from _watermarks(config, memory - reserved)
+
+
+def _watermarks(config: Any, free: int) -> Iterator[Problem]:
+    sysctl = _get(config, "machine", "sysctl")
+    wanted = sysctl.get("vm.min_free_kbytes") if isinstance(sysctl, Mapping) else None
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted * 1024 * 3 // 2 >= free:
+        most = f"less than {free * 2 // 3 // 1024}: the high watermark, 1.5 times as much, must lie inside the memory that is left"
+        yield Problem(("machine", "sysctl", "vm.min_free_kbytes"), show(wanted), most)
+
+
+def _swap(config: Any) -> Iterator[Problem]:
+    devices = _get(config, "devices")
+    names = list(devices) if isinstance(devices, Mapping) else []
+    swap = _get(config, "swap")
+    device = _get(swap, "device")
+    if isinstance(device, str) and device not in names:
+        yield Problem(("swap", "device"), show(device), f"a name from `devices`: {one_of(names)}", nearest(device, names))
+    size, page = _size(_get(swap, "size")), _size(_get(config, "machine", "page_size") or "4KiB")
+    if size and page and page > 0 and size // page > MOST_PAGES:
+        yield Problem(("swap", "size"), show(_get(swap, "size")), f"at most 2^31 pages of {units.format_size(page)}")
+    backend = _kind(_get(config, "backend"))
+    if swap is None and isinstance(backend, str) and backend != "none":
+        yield Problem(("backend", "kind"), show(backend), "none, as there is no swap: it keeps pages that go to swap slots; add `swap:`")
+
+
+def _workloads(config: Any) -> Iterator[Problem]:
+    workloads = _get(config, "workloads")
+    seen: dict[str, int] = {}
+    for index, workload in enumerate(workloads if isinstance(workloads, list) else []):
+        name = _get(workload, "name")
+        if isinstance(name, str) and name in seen:
+            yield Problem(("workloads", index, "name"), show(name), f"a name of its own; workloads.{seen[name]} has it already")
+        elif isinstance(name, str):
+            seen[name] = index
+
+
+def _times(config: Any) -> Iterator[Problem]:
+    try:
+        duration, warm_up = (_time(_get(config, name)) for name in ("duration", "warm_up"))
+    except units.UnitError:
+        return
+    if duration is not None and warm_up is not None and warm_up >= duration > 0:
+        yield Problem(("warm_up",), units.format_time(warm_up), f"less than duration: {units.format_time(duration)}")
+
+
+def _time(value: Any) -> int | None:
+    if isinstance(value, str):
+        return None if value == "until-done" else units.parse_time(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _sweep(config: Any) -> Iterator[Problem]:
+    sweep = _get(config, "sweep")
+    if sweep is None:
+        return
+    grid, cases = _get(sweep, "grid"), _get(sweep, "cases")
+    if grid and cases:
+        yield Problem(("sweep", "cases"), "cases beside a grid", "either `grid` or `cases`", at_key=True)
+    elif not grid and not cases and (isinstance(sweep, Mapping) or hasattr(sweep, "grid")):
+        yield Problem(("sweep",), "no cases", "`grid` with at least one key, or `cases` with at least one case")
+    seen: set[str] = set()
+    for index, case in enumerate(cases if isinstance(cases, list) else []):
+        name = _get(case, "name")
+        if isinstance(name, str) and name in seen:
+            yield Problem(("sweep", "cases", index, "name"), show(name), "a name of its own; a case before it has it already")
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+def across(config: Any) -> list[Problem]:
+    """Everything that does not fit together in a configuration, finished or not."""
+    return [problem for check in (_machine, _swap, _workloads, _times, _sweep) for problem in check(config)]

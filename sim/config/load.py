@@ -1,0 +1,281 @@
+"""From files and `--set` to validated configurations: reading, `extends`, overriding, validating, expanding the sweep.
+
+All errors are collected over all files and cases, and raised as one UserError with a line each:
+`file:line:column: key.path: found X; expected Y; hint`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as File
+from typing import Any
+
+from pydantic import ValidationError
+
+from sim.config import checks, sweep
+from sim.config.loader import Notes, parse, read_text
+from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
+from sim.config.schema import MAX_RUNS, Config
+from sim.config.tree import Node, PathError, Where, find_path, locate, merge, plain, put, split_key, tree_of, without
+from sim.config.walk import leaves
+from sim.errors import UserError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration to simulate.
+
+    name    the run's name, or what the sweep varies: "backend=zcache,memory=120MiB"
+    labels  swept key -> its value as text; empty without a sweep
+    config  without its `sweep` and `published`
+    """
+
+    name: str
+    labels: dict[str, str]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration that has been read.
+
+    config  as written, before the sweep (the first case's, if it is complete only with what the sweep sets)
+    cases   what to simulate: one case without a sweep
+    origin  dotted key -> where its value comes from: "file:line", "--set KEY" or "default"
+    files   the configuration files that were read, in order
+    """
+
+    config: Config
+    cases: list[Case]
+    origin: dict[str, str]
+    files: list[str]
+
+
+class _Report:
+    """Problems with their positions, each once."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.lines: dict[tuple[Where, str], None] = {}
+
+    def add(self, where: Where, text: str) -> None:
+        self.lines[(where, text)] = None
+
+    def problems(self, root: Node, problems: Iterable[Problem], case: str = "") -> None:
+        for problem in problems:
+            where = locate(root, problem.path, problem.at_key)[0]
+            if (where, problem.text()) not in self.lines:
+                self.add(where, problem.text() + (f" (in the case {case})" if case else ""))
+
+    def raise_if_any(self) -> None:
+        if not self.lines:
+            return
+
+        def place(item: tuple[Where, str]) -> tuple[int, int, int]:
+            where = item[0]
+            return (self.files.index(where.file) if where.file in self.files else len(self.files), where.line, where.column)
+
+        raise UserError("\n".join(f"{where}: {text}" for where, text in sorted(self.lines, key=place)))
+
+
+def _shown(path: File) -> str:
+    """A file's name for messages: relative to the current directory if it lies there."""
+    try:
+        return str(path.relative_to(File.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _read(path: File, shown: str, report: _Report, chain: tuple[str, ...] = ()) -> Node:
+    """A file's tree with everything that it extends below it."""
+    text = read_text(path, shown)
+    if shown not in report.files:
+        report.files.append(shown)
+    notes = Notes()
+    try:
+        root = parse(text, shown, str(path.parent), notes)
+    finally:
+        for where, note in notes:
+            report.add(where, note)
+    start = Where(shown, 1, 1, str(path.parent))
+    if root is None:
+        raise UserError(f"{shown}: is empty; expected a configuration (name, machine, workloads, ...)")
+    if not isinstance(root.value, dict):
+        raise UserError(f"{root.at}: found {show(root.value)}; expected a mapping (name: ..., machine: ..., workloads: ...)")
+    if "extends" not in root.value:
+        return root
+    base = Node({}, start)
+    for name in _names(root.value["extends"], report):
+        base = merge(base, _extended(name, path, report, (*chain, os.path.realpath(path))))
+    return merge(base, without(root, ["extends"]))
+
+
+def _names(node: Node, report: _Report) -> list[Node]:
+    items = node.value if isinstance(node.value, list) else [node]
+    for item in items:
+        if not isinstance(item.value, str) or not item.value.strip() or "\0" in item.value:
+            report.add(item.at, f"extends: found {show(plain(item))}; expected the name of a file, or a list of names")
+    return [item for item in items if isinstance(item.value, str) and item.value.strip() and "\0" not in item.value]
+
+
+def _extended(name: Node, path: File, report: _Report, chain: tuple[str, ...]) -> Node:
+    target = File(os.path.abspath(os.path.join(path.parent, os.path.expanduser(name.value))))
+    try:
+        if os.path.realpath(target) in chain:
+            circle = " -> ".join(_shown(File(link)) for link in (*chain[chain.index(os.path.realpath(target)) :], os.path.realpath(target)))
+            raise UserError(f"found a circle: {circle}")
+        return _read(target, _shown(target), report, chain)
+    except UserError as error:
+        report.add(name.at, f"extends: {error}")
+        return Node({}, name.at)
+
+
+def _override(root: Node, sets: Sequence[str], report: _Report) -> tuple[Node, list[tuple[Where, str, Path]]]:
+    """The tree with all `--set KEY=VALUE` applied, and the paths that they set."""
+    fixed: list[tuple[Where, str, Path]] = []
+    for text in sets:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        where = Where(f"--set {key}", folder=os.getcwd())
+        if not equals or not key or not all(key.split(".")):
+            report.add(where, f"found {show(text)}; expected KEY=VALUE, such as machine.memory=120MiB")
+            continue
+        notes = Notes()
+        try:
+            node = parse(value, where.file, where.folder, notes) or Node(None, where)
+            path = split_key(key)
+            if path[0] == "extends":
+                raise PathError(Problem(("extends",), "a key that cannot be set", "a file that has it"))
+            fixed.append((where, key, find_path(root, path)))
+            root = put(root, path, node, where)
+        except PathError as error:
+            report.add(where, error.problem.text())
+        except UserError as error:
+            report.add(where, str(error).removeprefix(f"{where.file}: "))
+        for _, note in notes:
+            report.add(where, note)
+    return root, fixed
+
+
+def _validated(root: Node, context: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
+    """The configuration, if it is right, and what is wrong with it."""
+    data = plain(root)
+    problems: list[Problem] = []
+    config: Config | None = None
+    try:
+        config = Config.model_validate(data, context=context)
+    except ValidationError as error:
+        problems = problems_of(error)
+    known = {problem.path for problem in problems}
+    problems += [problem for problem in checks.across(data) if problem.path not in known]
+    return (None if problems else config), problems
+
+
+def _under(path: Path, tops: Iterable[Path]) -> bool:
+    return any(path[: len(top)] == top for top in tops)
+
+
+def _expand(
+    root: Node, sweep_node: Node, base: Config | None, report: _Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]
+) -> list[Case]:
+    """All cases; adds to the report what is wrong with them."""
+    swept = list(sweep.check_keys(root, sweep_node)) + list(sweep.repeated(sweep_node))
+    for where, problem in swept:
+        report.add(where, problem.text())
+    for where, key, path in fixed:
+        for change in sweep.changes_of(sweep_node):
+            if path[0] != "sweep" and sweep.conflict(sweep.path_of(root, change), path):
+                report.add(where, f"found a key that the sweep varies ({change.key}); set sweep.grid.{change.key}=[...], or sweep=null")
+    replications = base.replications if base is not None else 1
+    runs = sweep.count(sweep_node) * replications
+    if runs > MAX_RUNS:
+        text = f"sweep: found {sweep.count(sweep_node):,} cases with {replications} replications; expected at most {MAX_RUNS:,} runs"
+        report.add(sweep_node.at, text)
+    if swept or runs > MAX_RUNS:
+        return []
+    cases = []
+    stem = without(root, ["sweep", "published"])
+    for draft in sweep.drafts(stem, sweep_node):
+        config, problems = _validated(draft.root, context)
+        report.problems(draft.root, problems, draft.name)
+        if config is not None:
+            cases.append(Case(draft.name, draft.labels, config))
+        elif len(report.lines) > 100:
+            break
+    runs = sum(case.config.replications for case in cases)
+    if runs > MAX_RUNS:
+        report.add(sweep_node.at, f"sweep: found {runs:,} runs; expected at most {MAX_RUNS:,}")
+    return cases
+
+
+def _build(root: Node, report: _Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
+    """Validate and expand a whole tree."""
+    config, problems = _validated(root, context)
+    sweep_node = root.value.get("sweep")
+    sound = isinstance(sweep_node, Node) and isinstance(sweep_node.value, dict) and not _under_any(problems, ("sweep",))
+    cases: list[Case] = []
+    if sound and sweep_node is not None:
+        ready = sweep.always_set(root, sweep_node)
+        problems = [problem for problem in problems if not _under(problem.path, ready)]
+        report.problems(root, problems)
+        cases = _expand(root, sweep_node, config, report, fixed, context)
+    else:
+        report.problems(root, problems)
+        if config is not None:
+            cases = [Case(config.name, {}, config)]
+    report.raise_if_any()
+    first = config or cases[0].config
+    _check_published(root, first, cases, report)
+    report.raise_if_any()
+    return Loaded(first, cases, _origin(first, root), report.files)
+
+
+def _under_any(problems: list[Problem], top: Path) -> bool:
+    return any(problem.path[: len(top)] == top for problem in problems)
+
+
+def _check_published(root: Node, config: Config, cases: list[Case], report: _Report) -> None:
+    names = [case.name for case in cases]
+    for index, figure in enumerate(config.published):
+        if figure.case not in names:
+            problem = Problem(("published", index, "case"), show(figure.case), one_of(names))
+            report.problems(root, [problem])
+
+
+def _origin(config: Config, root: Node) -> dict[str, str]:
+    origin = {}
+    for leaf in leaves(config):
+        where, written = locate(root, leaf.path)
+        origin[dotted(leaf.path)] = where.short if written else "default"
+    return origin
+
+
+def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
+    """Read a configuration file, with everything it extends, and expand its sweep.
+
+    sets: overrides as for `--set`, such as "machine.memory=120MiB"; their values follow the YAML rules, and their paths are
+    relative to the current directory.
+    Raises UserError with every problem of all files on a line of its own.
+    """
+    report = _Report()
+    shown = os.fspath(path)
+    if "\0" in shown or not shown:
+        raise UserError(f"found {show(shown)}; expected the name of a configuration file")
+    try:
+        root = _read(File(os.path.abspath(os.path.expanduser(shown))), shown, report)
+    except UserError as error:
+        earlier = "\n".join(f"{where}: {text}" for where, text in report.lines)
+        raise UserError("\n".join(part for part in (earlier, str(error)) if part)) from None
+    root, fixed = _override(root, sets, report)
+    return _build(root, report, fixed, {"yaml": True})
+
+
+def prepare(config: Config) -> Loaded:
+    """What `load` makes of a file, from a configuration made in Python: its sweep is expanded.  Raises UserError."""
+    where = Where("Config")
+    try:
+        return _build(tree_of(config.resolved(written=True), where), _Report(), [], {})
+    except ValidationError as error:
+        raise_for(problems_of(error), "Config")

@@ -1,0 +1,306 @@
+"""The configuration: every section as a frozen pydantic model, one to one with the YAML.
+
+Values are in model units: sizes in bytes, times in nanoseconds, both written as text with a unit ("160MiB", "30us") or, in
+Python only, as an int in model units.  Every key is described once, here or as an Option in models (settings.py, registries).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+
+from models.memory.settings import COSTS, SCHEDULER, SYSCTL
+from models.registry import REQUIRED, Option
+from sim.config import checks
+from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settings, is_plugin
+from sim.config.problems import fail, problems_of, raise_for, wrong
+
+if TYPE_CHECKING:
+
+    class Size:
+        """An attribute that is read as bytes and may be given as text with a unit."""
+
+        def __get__(self, instance: object, owner: object = None) -> int: ...
+        def __set__(self, instance: object, value: int | str) -> None: ...
+
+    class Time:
+        """An attribute that is read as nanoseconds and may be given as text with a unit."""
+
+        def __get__(self, instance: object, owner: object = None) -> int: ...
+        def __set__(self, instance: object, value: int | str) -> None: ...
+
+    class PolicyName:
+        """An attribute that is read as a Policy and may be given as its name."""
+
+        def __get__(self, instance: object, owner: object = None) -> Policy: ...
+        def __set__(self, instance: object, value: Policy | str) -> None: ...
+
+    class BackendName:
+        """An attribute that is read as a Backend and may be given as its name."""
+
+        def __get__(self, instance: object, owner: object = None) -> Backend: ...
+        def __set__(self, instance: object, value: Backend | str) -> None: ...
+
+else:
+    Size = Time = int
+    PolicyName, BackendName = Policy, Backend
+
+MAX_RUNS = 100_000  # cases times replications of one configuration
+
+_CHOICE = "a choice of this model"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
+_PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
+def _file_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        wrong(text, "1 to 100 letters, digits and . _ + -, starting with a letter or digit (it names the results' folder)")
+    return text
+
+
+def _safe_name(text: str) -> str:
+    if not _PART_NAME.fullmatch(text):
+        wrong(text, "1 to 64 letters, digits, _ and -, starting with a letter (it is part of dotted keys)")
+    return text
+
+
+class Section(Checked):
+    """A section of a configuration.  Creating one with wrong values raises sim.UserError, which lists all of them."""
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values):
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise_for(problems_of(error), type(self).__name__)
+
+    def resolved(self, written: bool = False) -> dict[str, Any]:
+        """As JSON-able data in model units, every default filled in; `written` leaves out what was filled in."""
+        names = type(self).model_fields
+        return {name: _resolved(getattr(self, name), written) for name in names if not written or name in self.model_fields_set}
+
+
+def _resolved(value: Any, written: bool) -> Any:
+    if isinstance(value, (Section, Part)):
+        return value.resolved(written)
+    if isinstance(value, Mapping):
+        return {str(key): _resolved(item, written) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_resolved(item, written) for item in value]
+    return float(value) if isinstance(value, float) else str(value) if isinstance(value, str) else value
+
+
+class Machine(Section):
+    """The virtual machine: its memory, CPUs and kernel."""
+
+    memory: Annotated[Size, Key("size", "B", "memory of the machine", "", 1 << 20, 1 << 50)]
+    page_size: Annotated[
+        Size, Key("size", "B", "size of a page", "4 KiB: x86-64; 16 and 64 KiB: arm64", choices=("4KiB", "16KiB", "64KiB"))
+    ] = Field("4KiB")
+    cpus: Annotated[int, Key("int", "", "virtual CPUs", _CHOICE, 1, 1024)] = 2
+    kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "Linux 6.1 (long-term release)", choices=("6.1",))] = "6.1"
+    kernel_reserved: Annotated[
+        Size,
+        Key(
+            "size",
+            "B",
+            "memory that the kernel holds and never gives back; auto = memory/64 + 8MiB, at most memory/4",
+            _CHOICE,
+            0,
+            1 << 50,
+            default="auto",
+        ),
+    ] = Field("auto")
+    sysctl: Annotated[dict[str, Any], Settings(SYSCTL)] = {}
+    scheduler: Annotated[dict[str, Any], Settings(SCHEDULER)] = {}
+
+    @model_validator(mode="after")
+    def _work_out_auto(self) -> Machine:
+        """`kernel_reserved: auto` becomes a size, and still counts as not written."""
+        if not isinstance(self.kernel_reserved, int):
+            self.__dict__["kernel_reserved"] = checks.kernel_reserved(self.memory)
+        return self
+
+
+class Reclaim(Section):
+    """How memory is reclaimed."""
+
+    policy: PolicyName = Field("linux-lru")
+
+
+class Swap(Section):
+    """The swap area."""
+
+    device: Annotated[str, Key("str", "", "name of a device of `devices` that holds it")]
+    size: Annotated[Size, Key("size", "B", "its size", "", 64 << 10, 1 << 50)]
+
+
+class Output(Section):
+    """What is recorded."""
+
+    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = Field("100ms")
+    record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", _CHOICE)] = False
+
+
+class SweepCase(Section):
+    """One case of a sweep: its name, and the keys that it sets."""
+
+    name: Annotated[str, Key("str", "", "name of the case, unique"), AfterValidator(_file_name)]
+    set: dict[str, Any] = {}
+
+
+class Sweep(Section):
+    """Several values of keys: every combination of a grid, or a list of cases.  Keys are dotted, as for --set."""
+
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    cases: list[SweepCase] = []
+
+
+class Published(Section):
+    """A published figure, printed beside the simulated one."""
+
+    case: Annotated[str, Key("str", "", "name of the case that simulates it")]
+    metric: Annotated[str, Key("str", "", "name of the simulated figure in run.json")]
+    value: Annotated[float, Key("float", "", "the published figure")]
+    source: Annotated[str, Key("str", "", "where it was published")]
+    note: Annotated[str, Key("str", "", "a remark that is printed with it", default="")] = ""
+
+
+class Workload(Part):
+    """A program: when it starts, what its pages hold, and what it does (`kind`, a name from models/workloads, with its settings)."""
+
+    folder: ClassVar[str] = "workloads"
+    common: ClassVar[tuple[Option, ...]] = (
+        Option("name", "str", "", REQUIRED, "name of the workload, unique"),
+        Option("contents", "part:contents", "", checks.default_contents(), "what its pages hold: how far they can be compressed", _CHOICE),
+        Option("start", "time", "ns", "0s", "simulated time at which it starts", "", 0),
+        Option(
+            "oom_score_adj", "int", "1/1000 of memory", 0, "how ready the OOM killer is to end it; -1000: never", "proc(5)", -1000, 1000
+        ),
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            kind: str,
+            contents: Part | str | Mapping[str, Any] | None = None,
+            start: int | str = 0,
+            oom_score_adj: int = 0,
+            **options: Any,
+        ) -> None: ...
+
+    def _fill(self, raw: Mapping[str, Any], context: Any) -> None:
+        super()._fill(raw, context)
+        try:
+            _safe_name(self.options["name"])
+        except Exception as error:
+            found = getattr(error, "context", None) or {}
+            fail([problem._replace(path=("name",)) for problem in found["problems"]])
+
+    @property
+    def name(self) -> str:
+        """The workload's name."""
+        return str(self.options["name"])
+
+    @property
+    def contents(self) -> Part | None:
+        """What its pages hold."""
+        found = self.options["contents"]
+        return found if isinstance(found, Part) else None
+
+    @property
+    def start(self) -> int:
+        """Simulated nanoseconds before it starts."""
+        return int(self.options["start"])
+
+    @property
+    def oom_score_adj(self) -> int:
+        """-1000 .. 1000."""
+        return int(self.options["oom_score_adj"])
+
+
+class Config(Section):
+    """A whole configuration.  `sim.load` reads one from YAML, `sim.run` runs one."""
+
+    name: Annotated[str, Key("str", "", "name of the run and of its results' folder"), AfterValidator(_file_name)]
+    description: Annotated[str, Key("str", "", "what it is about, for the report")] = ""
+    seed: Annotated[int, Key("int", "", "seed of all random numbers", _CHOICE, 0, 2**63 - 1)] = 1
+    replications: Annotated[int, Key("int", "", "runs with different random numbers, for the intervals", _CHOICE, 1, 10_000)] = 5
+    duration: Annotated[
+        Time,
+        Key("time", "ns", "simulated time; until-done = until every workload has ended", _CHOICE, 1, default="until-done"),
+    ] = Field("until-done")
+    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = Field("0s")
+    machine: Machine
+    reclaim: Reclaim = Field({})
+    devices: dict[Annotated[str, AfterValidator(_safe_name)], Device] = {}
+    swap: Swap | None = None
+    backend: BackendName = Field("none")
+    workloads: Annotated[list[Workload], Field(min_length=1)]
+    costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
+    output: Output = Field({})
+    sweep: Sweep | None = None
+    published: list[Published] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self, info: ValidationInfo) -> Config:
+        """What no section can see alone; a configuration from a file is checked as a whole file by sim.config.load."""
+        problems = [] if (info.context or {}).get("yaml") else checks.across(self)
+        if problems:
+            fail(problems)
+        return self
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Config:
+        """The configuration that `resolved` described.  Raises UserError."""
+        return cls(**data)
+
+    @property
+    def until_done(self) -> bool:
+        """Whether it runs until every workload has ended, instead of for `duration` ns."""
+        return not isinstance(self.duration, int)
+
+    def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+        """Every part with its path, nested ones too."""
+        yield from _parts((), {name: getattr(self, name) for name in ("reclaim", "devices", "backend", "workloads")})
+
+    def input_files(self) -> list[Path]:
+        """Every file and folder whose content decides the results (settings that are paths, plug-ins), sorted."""
+        files = set()
+        for _, part in self.parts():
+            files.update(_files(part.entry.options, part.options))
+            if is_plugin(part.kind):
+                files.add(part.kind.rpartition(":")[0])
+        return [Path(name) for name in sorted(files)]
+
+
+def _parts(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+    if isinstance(value, Part):
+        yield path, value
+        value = value.options
+    if isinstance(value, Section):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    items: Any = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _parts((*path, key), item)
+
+
+def _files(options: tuple[Option, ...], values: Mapping[str, Any]) -> Iterator[str]:
+    """The paths among settings; nested parts are looked at on their own."""
+    for option in options:
+        value, kind = values.get(option.name), option.type.removeprefix("list:")
+        items = value if isinstance(value, list) else [value]
+        for item in items:
+            if kind == "group" and isinstance(item, Mapping):
+                yield from _files(option.options, item)
+            elif kind == "path" and item is not None:
+                yield os.fspath(item)

@@ -1,0 +1,175 @@
+"""report.html: one self-contained page for a run or a sweep, made from the files in its folder alone.
+
+The page needs no network and no script; figures are SVG inside it, light and dark are one style sheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.errors import UserError
+from sim.report import tables
+from sim.results import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json, to_json
+
+HERE = Path(__file__).resolve().parent
+DRAWN_CASES = 9  # cases whose series are read and drawn over time
+
+LIMITS = (
+    "Simulated time is computed from a table of costs, not measured: compare runs with each other, and take the absolute times as "
+    "those of the machine that the costs describe.",
+    "Caches, TLBs and memory bandwidth are not modelled; an access to a mapped page always costs the same.",
+    "A workload's accesses are given beforehand: a real program that waits longer may do something else.",
+    "The intervals cover what differs between replications (the random numbers), not what the model leaves out.",
+)
+
+
+def write_report(folder: Path) -> Path:
+    """Write report.html into the folder of a run or a sweep and return its path.
+
+    Errors: UserError if the folder's files are missing or damaged, or the page cannot be written.
+    """
+    folder = Path(folder)
+    if (folder / SWEEP_FILE).exists():
+        page = _sweep_page(folder)
+    else:
+        page = _run_page(folder)
+    target, partial = folder / REPORT_FILE, folder / f".{REPORT_FILE}.partial-{os.getpid()}"
+    try:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+        partial.replace(target)
+    except OSError as error:
+        raise UserError(f"{target}: could not be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def read_series(folder: Path, replication: int = 0) -> dict[str, list[float]]:
+    """The columns of series.csv for one replication; empty where there are no samples."""
+    path = folder / SERIES_FILE
+    columns: list[tuple[float, ...]] = []
+    wanted = str(replication)
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream)
+            names = next(reader, ["replication"])[1:]
+            rows = [[float(text) if text else 0.0 for text in row[1:]] for row in reader if row[0] == wanted]
+            columns = list(zip(*rows, strict=True))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{path}: damaged: {error}") from None
+    return {name: list(values) for name, values in zip(names, columns, strict=False)}
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        found = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # the page can do without
+    return found if isinstance(found, dict) else {}
+
+
+def _page_size(run: Mapping[str, Any]) -> int:
+    found = (run["config"].get("machine") or {}).get("page_size", 4096)
+    if isinstance(found, str):
+        from sim.units import parse_size
+
+        found = parse_size(found)
+    return int(found)
+
+
+def _run_page(folder: Path) -> str:
+    run = read_json(folder / RUN_FILE)
+    return _render(folder, run, [run["name"]], [{}], [run], [folder])
+
+
+def _sweep_page(folder: Path) -> str:
+    sweep = read_json(folder / SWEEP_FILE)
+    folders = [folder.parent / case["run"] for case in sweep["cases"]]
+    runs = [read_json(place / RUN_FILE) for place in folders]
+    return _render(folder, sweep, [c["name"] for c in sweep["cases"]], [c["labels"] for c in sweep["cases"]], runs, folders)
+
+
+def _common(configs: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """What all cases' configurations share, and what is left of each: nested mappings are compared key by key."""
+    if not all(isinstance(config, dict) for config in configs):
+        return None, list(configs)
+    shared: dict[str, Any] = {}
+    rest: list[dict[str, Any]] = [{} for _ in configs]
+    for key in dict.fromkeys(key for config in configs for key in config):
+        values = [config.get(key, _MISSING) for config in configs]
+        if all(value == values[0] for value in values):
+            shared[key] = values[0]
+            continue
+        inner, left = _common(values)
+        if inner:
+            shared[key] = inner
+        for mine, value in zip(rest, left, strict=True):
+            if value is not _MISSING:
+                mine[key] = value
+    return shared, rest
+
+
+_MISSING = object()
+
+
+def _render(
+    folder: Path,
+    top: Mapping[str, Any],
+    names: Sequence[str],
+    labels: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+    folders: Sequence[Path],
+) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from sim.report import plots
+
+    series = [read_series(place) if k < DRAWN_CASES else {} for k, place in enumerate(folders)]
+    figures = plots.draw(names, runs, series, [_page_size(run) for run in runs])
+    shared, differing = _common([run["config"] for run in runs])
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    several = len(runs) > 1
+    return environment.get_template("report.html.j2").render(
+        style=(HERE / "style.css").read_text(encoding="utf-8"),
+        top=top,
+        description=runs[0]["config"].get("description") or "",
+        several=several,
+        names=names,
+        labels=labels,
+        runs=runs,
+        links=[place.name for place in folders],
+        folder=folder.name,
+        seed=runs[0]["config"].get("seed"),
+        facts=_facts(runs),
+        key_rows=tables.key_rows(runs),
+        groups=tables.grouped_rows(runs),
+        comparisons=tables.comparisons(names, runs),
+        figures=figures,
+        tasks=tables.task_rows(names, runs),
+        vmstat=tables.vmstat_rows(runs),
+        shared_config=to_json(shared),
+        case_configs=[to_json(rest) for rest in differing] if several else [],
+        provenance=_provenance(folder),
+        limits=LIMITS,
+    )
+
+
+def _facts(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line: how much was simulated."""
+    replications = sorted({run["replications"] for run in runs})
+    seconds = sum(sum(run["simulated_s"]) for run in runs)
+    accesses = sum(sum(run["accesses"]) for run in runs)
+    times = f"{replications[0]}" if len(replications) == 1 else f"{replications[0]} to {replications[-1]}"
+    each = " of each case" if len(runs) > 1 else ""
+    plural = "" if replications == [1] else "s"
+    return f"{times} replication{plural}{each}, {tables.plain(seconds)} s simulated and {tables.plain(accesses)} accesses in all"

@@ -1,0 +1,392 @@
+"""A run's results: what the engine hands over, and the folder they become.
+
+`DIR/NAME-ID/` holds `run.json`, `series.csv` and `vmstat.txt`, whose bytes depend on the configuration, the contents of its
+input files and the version alone (ID is a hash of these three), and `provenance.json` and `report.html`, which also say where and
+when.  A folder is written under a temporary name (`.NAME-ID.partial-PID`) and renamed when it is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from sim.errors import UserError
+from sim.metrics import describe, ordered
+from sim.statistics import Summary, summarise
+
+SCHEMA = 1
+RUN_FILE, SWEEP_FILE, SERIES_FILE, VMSTAT_FILE = "run.json", "sweep.json", "series.csv", "vmstat.txt"
+PROVENANCE_FILE, REPORT_FILE, TABLE_FILE = "provenance.json", "report.html", "table.csv"
+ROOM_NEEDED = 16 << 20  # bytes that must be free before a simulation starts
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+class Histogram(NamedTuple):
+    """Counts of values in bins: n + 1 rising edges in nanoseconds, n counts."""
+
+    edges_ns: list[float]
+    counts: list[int]
+
+
+class TaskResult(NamedTuple):
+    """How one task ended: status is "done", "oom-killed" or "stopped" (the configured duration was over)."""
+
+    name: str
+    status: str
+    run_time_s: float
+    accesses: int
+
+
+class Replication(NamedTuple):
+    """What one simulation gives; plain Python values only, so that it can be sent between processes.
+
+    scalars      name -> value (units in sim.metrics); NaN where there is nothing to say
+    series       column -> samples, first column "time_s", all of one length
+    histograms   name -> Histogram
+    vmstat       Linux's counters by name, in the order of /proc/vmstat
+    backend      counters of the swap backend
+    tasks        one TaskResult per task
+    accesses     accesses simulated;  simulated_s: seconds simulated
+    """
+
+    scalars: dict[str, float]
+    series: dict[str, list[float]]
+    histograms: dict[str, Histogram]
+    vmstat: dict[str, int]
+    backend: dict[str, int]
+    tasks: list[TaskResult]
+    accesses: int
+    simulated_s: float
+
+
+class RunConfig(Protocol):
+    """What results need to know of a configuration (sim.config.Config has all of it)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def replications(self) -> int: ...
+
+    def resolved(self) -> dict[str, Any]: ...
+
+    def input_files(self) -> Iterable[Path]: ...
+
+
+class Identity(NamedTuple):
+    """Name and ID of a run, and what the ID was made of (config with portable paths, hashes of inputs by name)."""
+
+    name: str
+    id: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def folder(self) -> str:
+        return f"{slug(self.name)}-{self.id}"
+
+
+def slug(name: str) -> str:
+    """A name that is a safe and readable part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", name).strip("._")[:100] or "run"
+
+
+# ---------------------------------------------------------------- identity
+
+
+@cache
+def version() -> str:
+    """The version, and a digest of the sources that decide results, so that changed code never finds old results."""
+    try:
+        number = metadata.version("mempress")
+    except metadata.PackageNotFoundError:
+        number = "0.1.0"
+    digest = hashlib.sha256()
+    for folder in ("models", "sim"):
+        for path in sorted((_PACKAGE / folder).rglob("*")):
+            place = path.relative_to(_PACKAGE)
+            if path.is_file() and "__pycache__" not in place.parts and place.parts[:2] != ("sim", "report"):
+                digest.update(f"{place.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return f"{number}+{digest.hexdigest()[:8]}"
+
+
+def hash_path(path: Path) -> str:
+    """sha256 of a file's bytes, or of the names and bytes of all files of a folder."""
+    digest = hashlib.sha256()
+    files = [path] if not path.is_dir() else sorted(p for p in path.rglob("*") if p.is_file())
+    try:
+        for file in files:
+            if path.is_dir():
+                digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def _short_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Each path's last parts, as many as tell it from the others: names that do not depend on where the tree lies."""
+    todo, depth = {path: path for path in paths}, 1
+    names: dict[Path, str] = {}
+    while todo:
+        tails = {path: "/".join(path.parts[-depth:]) for path in todo}
+        taken = list(tails.values())
+        for path, tail in tails.items():
+            if taken.count(tail) == 1 or depth >= len(path.parts):
+                names[path] = tail
+        todo = {path: path for path in todo if path not in names}
+        depth += 1
+    return names
+
+
+def _portable(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _portable(item, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(item, names) for item in value]
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def identify(config: RunConfig, name: str | None = None, hashes: dict[Path, str] | None = None) -> Identity:
+    """The run that `config` asks for.  `hashes` keeps file hashes between the cases of a sweep."""
+    hashes = {} if hashes is None else hashes
+    files = sorted({Path(file).resolve() for file in config.input_files()})
+    for file in files:
+        if file not in hashes:
+            hashes[file] = hash_path(file)
+    names = _short_names(files)
+    spelt = {str(file): short for file, short in names.items()}
+    spelt.update({str(Path(file)): names[Path(file).resolve()] for file in config.input_files()})
+    portable = _portable(config.resolved(), spelt)
+    inputs = {names[file]: hashes[file] for file in files}
+    return Identity(name or config.name, digest_of({"config": portable, "inputs": inputs, "version": version()}), portable, inputs)
+
+
+def digest_of(value: Any) -> str:
+    """The first 12 hexadecimal digits of sha256 over canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+# ---------------------------------------------------------------- text of the files
+
+
+def to_json(value: Any, depth: int = 0) -> str:
+    """JSON with one line per innermost list or mapping; floats as repr, NaN and infinities as null."""
+    pad, inner = "  " * depth, "  " * (depth + 1)
+    if isinstance(value, Mapping):
+        items = [f"{json.dumps(str(key))}: {to_json(item, depth + 1)}" for key, item in value.items()]
+        if not any(isinstance(item, Mapping | list | tuple) for item in value.values()):
+            return "{" + ", ".join(items) + "}" if len(items) < 9 else "{\n" + ",\n".join(inner + i for i in items) + f"\n{pad}}}"
+        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{pad}}}"
+    if isinstance(value, list | tuple):
+        items = [to_json(item, depth + 1) for item in value]
+        if not any(isinstance(item, Mapping | list | tuple) for item in value):
+            return "[" + ", ".join(items) + "]"
+        return "[\n" + ",\n".join(inner + item for item in items) + f"\n{pad}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: a NumPy scalar becomes a Python one, anything else (a path) its text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def number(value: float) -> str:
+    """A number in a CSV file: repr, whole numbers without a fraction, nothing for an absent one."""
+    if not math.isfinite(value):
+        return ""
+    value = float(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def scalar_table(scalars: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+    """Summaries over the replications of every scalar that any of them has, in the order of the tables."""
+    names = ordered({name for one in scalars for name in one})
+    return {name: summarise(_value(one.get(name)) for one in scalars) for name in names}
+
+
+def _value(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def sum_histograms(parts: Sequence[Mapping[str, Histogram]]) -> dict[str, Histogram]:
+    """Histograms of all replications added up; the edges of a name must agree."""
+    out: dict[str, Histogram] = {}
+    for part in parts:
+        for name, histogram in part.items():
+            edges, counts = [float(e) for e in histogram.edges_ns], [int(c) for c in histogram.counts]
+            if len(edges) != len(counts) + 1:
+                raise ValueError(f"histogram {name}: {len(counts)} counts with {len(edges)} edges")
+            if name not in out:
+                out[name] = Histogram(edges, counts)
+                continue
+            if out[name].edges_ns != edges:
+                raise ValueError(f"histogram {name}: replications disagree about its edges")
+            out[name] = Histogram(edges, [a + b for a, b in zip(out[name].counts, counts, strict=True)])
+    return out
+
+
+def _counters(parts: Sequence[Mapping[str, int]]) -> dict[str, list[int]]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: [int(part.get(name, 0)) for part in parts] for name in names}
+
+
+def run_document(identity: Identity, config: RunConfig, replications: Sequence[Replication]) -> dict[str, Any]:
+    """The contents of run.json (docs/results.md says what each key means)."""
+    scalars = {
+        name: {
+            "unit": describe(name).unit,
+            "mean": s.mean,
+            "half_width": s.half_width,
+            "low": s.low,
+            "high": s.high,
+            "n": s.n,
+            "values": list(s.values),
+        }
+        for name, s in scalar_table([r.scalars for r in replications]).items()
+    }
+    return {
+        "schema": SCHEMA,
+        "kind": "run",
+        "name": config.name,
+        "id": identity.id,
+        "version": version(),
+        "replications": len(replications),
+        "accesses": [int(r.accesses) for r in replications],
+        "simulated_s": [float(r.simulated_s) for r in replications],
+        "scalars": scalars,
+        "histograms": {n: h._asdict() for n, h in sorted(sum_histograms([r.histograms for r in replications]).items())},
+        "tasks": [[task._asdict() for task in r.tasks] for r in replications],
+        "vmstat": _counters([r.vmstat for r in replications]),
+        "backend": _counters([r.backend for r in replications]),
+        "published": _portable(getattr(config, "published", None) or {}, {}),
+        "inputs": identity.inputs,
+        "config": identity.config,
+    }
+
+
+def series_csv(replications: Sequence[Replication]) -> str:
+    """series.csv: column `replication`, then the columns of the series."""
+    columns = list(dict.fromkeys(name for r in replications for name in r.series))
+    lines = [",".join(["replication", *columns])]
+    for index, replication in enumerate(replications):
+        length = {len(samples) for samples in replication.series.values()}
+        if len(length) > 1:
+            raise ValueError(f"replication {index}: series of different lengths {sorted(length)}")
+        rows = length.pop() if length else 0
+        data = [replication.series.get(name) or [math.nan] * rows for name in columns]
+        lines.extend(f"{index}," + ",".join(map(number, row)) for row in zip(*data, strict=True))
+    return "\n".join(lines) + "\n"
+
+
+def vmstat_text(replication: Replication) -> str:
+    """vmstat.txt: `name value` lines as in /proc/vmstat."""
+    return "".join(f"{name} {int(value)}\n" for name, value in replication.vmstat.items())
+
+
+# ---------------------------------------------------------------- folders
+
+
+def prepare_folder(out: Path) -> None:
+    """Make DIR, and be sure that results can be written there: UserError if not."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".probe-", dir=out) as probe:
+            Path(probe, "probe").write_bytes(b"\0" * 65536)
+        free = shutil.disk_usage(out).free
+    except FileExistsError:
+        raise UserError(f"{out}: is a file; results need a folder") from None
+    except NotADirectoryError:
+        raise UserError(f"{out}: a part of this path is a file; results need a folder") from None
+    except OSError as error:
+        raise UserError(f"{out}: results cannot be written there: {error.strerror}") from None
+    if free < ROOM_NEEDED:
+        raise UserError(f"{out}: only {free / 2**20:.1f} MiB free there; results need at least {ROOM_NEEDED >> 20} MiB")
+
+
+def write_folder(out: Path, name: str, files: Mapping[str, str]) -> Path:
+    """Write `files` (name -> text) as the folder `out/name`, all or nothing; an older folder of that name is replaced."""
+    target = out / name
+    partial = out / f".{name}.partial-{os.getpid()}"
+    old = out / f".{name}.replaced-{os.getpid()}"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for file, text in files.items():
+            (partial / file).write_text(text, encoding="utf-8", newline="\n")
+        if target.exists():
+            target.rename(old)
+        try:
+            partial.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # another process has just written the same run
+    except OSError as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise UserError(f"{target}: could not be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def write_run(out: Path, identity: Identity, config: RunConfig, replications: Sequence[Replication], provenance: Mapping[str, Any]) -> Path:
+    """Write a run's folder (all but its report) and return its path."""
+    files = {
+        RUN_FILE: to_json(run_document(identity, config, replications)) + "\n",
+        SERIES_FILE: series_csv(replications),
+        VMSTAT_FILE: vmstat_text(replications[0]),
+        PROVENANCE_FILE: to_json(provenance) + "\n",
+    }
+    return write_folder(out, identity.folder, files)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The document in a results file; UserError if it is missing or damaged."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; is this the folder of a run or a sweep?") from None
+    except NotADirectoryError:
+        raise UserError(f"{path.parent}: is a file; the folder of a run or a sweep is wanted") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: damaged: {error}") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise UserError(f"{path}: not a results file of this version (schema {SCHEMA} is wanted)")
+    return document
+
+
+def existing(out: Path, folder: str, file: str = RUN_FILE) -> dict[str, Any] | None:
+    """The document of a finished run or sweep, None if it is not there or damaged; UserError if the place is taken by something else."""
+    path = out / folder
+    if not path.exists():
+        return None
+    if not path.is_dir() or (any(path.iterdir()) and not (path / file).exists()):
+        raise UserError(f"{path}: something else than results is there; move it away or choose another --out")
+    try:
+        document = read_json(path / file)
+    except UserError:
+        return None
+    return document if folder.endswith(str(document.get("id"))) else None

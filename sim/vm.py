@@ -1,0 +1,119 @@
+"""The running VM: the clock, the compiled machine with Python's views of its arrays, and the actors that share it.
+
+Every actor calls `after_step` when a compiled step returns: it starts the I/O that the step asked for, wakes kswapd, and
+empties the event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from simpy import Environment
+
+from models.memory import state as st
+from models.memory.steps import io_done
+from sim.actors.cpus import Cpus
+from sim.actors.disk import Disk
+from sim.actors.psi import Psi
+
+if TYPE_CHECKING:
+    from sim.actors.kswapd import Kswapd
+    from sim.actors.task import Task
+
+Array = np.ndarray[Any, Any]
+
+
+class Arrays(NamedTuple):
+    """Python's views of the machine's arrays (columns: models.memory.state)."""
+
+    pte: Array
+    version: Array
+    table: Array
+    frame: Array
+    stack: Array
+    pool_frames: Array
+    slot: Array
+    slot_cache: Array
+    cluster: Array
+    zone: Array
+    proc: Array
+    rows: Array
+    vmstat: Array
+    num: Array
+    cost: Array
+    cpu: Array
+    ring: Array
+    log: Array
+    hist: Array
+    window: Array
+
+
+class Built(NamedTuple):
+    """What the builder makes of a configuration: the boxed machine and views of all that is in it."""
+
+    machine: Any
+    pages: Any
+    arrays: Arrays
+    policy_num: Array
+    backend_num: Array
+    backend_counters: Callable[[Array], dict[str, int]]
+    pool: Any  # PoolArrays
+    pool_stat: Any  # compiled: brings the pool's tally up to date
+    has_pool: bool
+
+
+class Vm:
+    """One VM in one replication."""
+
+    def __init__(self, built: Built, cpus: int, scheduler: Any, costs: Any) -> None:
+        self.env = Environment()
+        self.built = built
+        self.machine = built.machine
+        self.pages = built.pages
+        self.arrays = built.arrays
+        self.num = built.arrays.num
+        self.vmstat = built.arrays.vmstat
+        self.wakeup_ns = int(costs.wakeup)
+        self.cpus = Cpus(
+            self.env, cpus, int(scheduler.quantum), int(scheduler.wakeup_delay), int(scheduler.slice), int(scheduler.shared_slice)
+        )
+        self.psi = Psi(self.env, cpus)
+        self.swap: Disk | None = None
+        self.kswapd: Kswapd | None = None
+        self.tasks: list[Task] = []
+        self.on_log: Callable[[Array], None] | None = None
+        self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
+        self.written = 0  # pages whose writing has ended
+
+    def after_step(self) -> None:
+        """Start what the last compiled step asked for."""
+        num = self.num
+        if num[st.RING]:
+            self._start_io(int(num[st.RING]))
+        if num[st.WAKE]:
+            num[st.WAKE] = 0
+            if self.kswapd is not None:
+                self.kswapd.wake()
+        if num[st.LOG]:
+            if self.on_log is not None:
+                self.on_log(self.arrays.log[: num[st.LOG]])
+            num[st.LOG] = 0
+        if self.after_every_step is not None:
+            self.after_every_step()
+
+    def _start_io(self, count: int) -> None:
+        wanted = self.arrays.ring[:count].tolist()
+        self.num[st.RING] = 0
+        assert self.swap is not None, "I/O without a swap device"
+        now = int(self.env.now)
+        for at, write, first, pages in wanted:
+            self.swap.submit(max(at, now), bool(write), first, pages)
+
+    def io_done(self, write: bool, first: int, count: int) -> None:
+        """A device request ended."""
+        io_done(self.machine, int(self.env.now), int(write), first, count)
+        if write:
+            self.written += count
+        self.after_step()
