@@ -8,6 +8,7 @@ import numpy as np
 
 from models.allocators.pool import Allocator, PoolArrays
 from models.backends.backend import BackendModule, BackendSetup
+from models.contents.rows import Rows
 from models.memory import state as st
 from models.memory.swap import CLUSTER_SLOTS
 from models.memory.watermarks import auto_min_free_kbytes, build_zones, zone_sizes
@@ -24,11 +25,10 @@ MIN_FRAMES = 64
 
 
 class ProcessPlan(NamedTuple):
-    """One process and the contents of its pages: rows int32[], bytes of a same-filled page."""
+    """One process and the contents of its pages."""
 
     process: Process
-    rows: Array
-    same_size: int
+    contents: Rows
 
 
 class Plan(NamedTuple):
@@ -108,13 +108,14 @@ def process_table(plan: Plan) -> tuple[Array, Array, int]:
     tables: list[Array] = []
     length = virtual = 0
     for row, item in zip(proc, plan.processes, strict=True):
-        if id(item.rows) not in where:
-            where[id(item.rows)] = length
-            tables.append(item.rows)
-            length += len(item.rows)
+        sizes = item.contents.sizes
+        if id(sizes) not in where:
+            where[id(sizes)] = length
+            tables.append(sizes)
+            length += len(sizes)
         row[st.FIRST_PAGE], row[st.PROC_PAGES] = virtual, item.process.pages
-        row[st.ROW_FIRST], row[st.ROWS] = where[id(item.rows)], len(item.rows)
-        row[st.SAME_SIZE] = item.same_size
+        row[st.ROW_FIRST], row[st.ROWS] = where[id(sizes)], len(sizes) // item.contents.versions
+        row[st.SAME_SIZE], row[st.VERSIONS], row[st.STRIDE] = item.contents.same_size, item.contents.versions, item.contents.stride
         row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
         virtual += -(-item.process.pages // per_table) * per_table
     rows = np.concatenate(tables).astype(np.int32) if tables else np.zeros(1, np.int32)

@@ -90,7 +90,9 @@ METRICS: dict[str, Metric] = {
     "cpu_compress": Metric("s", "compressing pages", "cpu", "worse"),
     "cpu_decompress": Metric("s", "decompressing pages", "cpu", "worse"),
     "cpu_copy": Metric("s", "copying into and out of the pool", "cpu", "worse"),
+    "cpu_allocator": Metric("s", "the pool's allocator: walking lists, splitting and merging blocks", "cpu", "worse"),
     "cpu_io": Metric("s", "building and completing device I/O", "cpu", "worse"),
+    "cpu_exit": Metric("s", "freeing the memory of tasks that end", "cpu", ""),
     "cpu_idle": Metric("s", "idle time of all CPUs", "cpu", ""),
     "psi_memory_some": Metric("% of time", "at least one task stalled for memory", "psi", "worse"),
     "psi_memory_full": Metric("% of time", "all non-idle tasks stalled for memory", "psi", "worse"),
@@ -108,6 +110,8 @@ FAMILIES: dict[str, dict[str, Metric]] = {
         "utilisation": Metric("%", "share of time with at least one request in service", "device", "worse"),
         "reads": Metric("", "read requests", "device", "worse"),
         "writes": Metric("", "write requests", "device", "worse"),
+        "read_bytes": Metric("B", "bytes read", "device", "worse"),
+        "written_bytes": Metric("B", "bytes written", "device", "worse"),
         "read_latency": Metric("us", "mean time from queueing to completion of a read", "device", "worse"),
         "write_latency": Metric("us", "mean time from queueing to completion of a write", "device", "worse"),
         "queue": Metric("requests", "mean number of requests queued or in service", "device", "worse"),
@@ -140,15 +144,17 @@ CPU_PURPOSES: tuple[str, ...] = (
     "cpu_compress",
     "cpu_decompress",
     "cpu_copy",
+    "cpu_allocator",
     "cpu_io",
+    "cpu_exit",
     "cpu_idle",
 )
 
 HISTOGRAM_TITLES: dict[str, str] = {
-    "fault_zero": "first touch (zero-filled page)",
-    "fault_minor": "minor fault (found in the pool or the swap cache)",
-    "fault_major": "major fault (read from the device)",
-    "allocstall": "allocation stall (direct reclaim)",
+    "fault_zero": "First touch (zero-filled page)",
+    "fault_minor": "Minor fault (pool or swap cache)",
+    "fault_major": "Major fault (read from the device)",
+    "allocstall": "Allocation stall (direct reclaim)",
 }
 
 _ORDER = {name: index for index, name in enumerate(METRICS)}

@@ -60,7 +60,7 @@ def _complaint(path: Path, text: bytes, summary: np.ndarray) -> UserError:
     """What is wrong with the line that `parse` stopped at."""
     number = int(summary[trace_text.LINE])
     line = text[int(summary[trace_text.START]) : int(summary[trace_text.STOP])]
-    if any(byte < 32 and byte not in b"\t\r" or byte > 126 for byte in line[:200]):
+    if any((byte < 32 and byte not in b"\t\r") or byte > 126 for byte in line[:200]):
         return UserError(f"{path}:{number}: not a text trace (binary data in this line)")
     shown = line[:60].decode("ascii").strip() + ("..." if len(line) > 60 else "")
     what = {

@@ -159,7 +159,10 @@ def _portable(value: Any, names: Mapping[str, str]) -> Any:
         return [_portable(item, names) for item in value]
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    return names.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    file, colon, attribute = value.rpartition(":")  # a plug-in is FILE:NAME
+    return f"{names[file]}:{attribute}" if colon and file in names else names.get(value, str(value))
 
 
 def identify(config: RunConfig, name: str | None = None, hashes: dict[Path, str] | None = None) -> Identity:
@@ -227,21 +230,36 @@ def _value(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def add_histograms(parts: Sequence[Histogram]) -> Histogram:
+    """Several histograms in one.  Each may be another stretch of a common row of bins; ValueError if bins overlap in part."""
+    bins: dict[tuple[float, float], int] = {}
+    for edges, counts in parts:
+        if len(edges) != len(counts) + 1:
+            raise ValueError(f"{len(counts)} counts with {len(edges)} edges")
+        for low, high, count in zip(edges, edges[1:], counts, strict=False):
+            bins[float(low), float(high)] = bins.get((float(low), float(high)), 0) + int(count)
+    if any(bins.values()):
+        used = [place for place, count in bins.items() if count]
+        bins = {place: n for place, n in bins.items() if min(used) <= place <= max(used)}
+    all_edges: list[float] = []
+    all_counts: list[int] = []
+    for (low, high), count in sorted(bins.items()):
+        if not all_edges:
+            all_edges.append(low)
+        elif low > all_edges[-1]:
+            all_edges.append(low)
+            all_counts.append(0)
+        elif low < all_edges[-1]:
+            raise ValueError(f"bins from {low} and up to {all_edges[-1]} overlap")
+        all_edges.append(high)
+        all_counts.append(count)
+    return Histogram(all_edges, all_counts)
+
+
 def sum_histograms(parts: Sequence[Mapping[str, Histogram]]) -> dict[str, Histogram]:
-    """Histograms of all replications added up; the edges of a name must agree."""
-    out: dict[str, Histogram] = {}
-    for part in parts:
-        for name, histogram in part.items():
-            edges, counts = [float(e) for e in histogram.edges_ns], [int(c) for c in histogram.counts]
-            if len(edges) != len(counts) + 1:
-                raise ValueError(f"histogram {name}: {len(counts)} counts with {len(edges)} edges")
-            if name not in out:
-                out[name] = Histogram(edges, counts)
-                continue
-            if out[name].edges_ns != edges:
-                raise ValueError(f"histogram {name}: replications disagree about its edges")
-            out[name] = Histogram(edges, [a + b for a, b in zip(out[name].counts, counts, strict=True)])
-    return out
+    """The histograms of all replications added up, name by name."""
+    names = sorted({name for part in parts for name in part})
+    return {name: add_histograms([part[name] for part in parts if name in part]) for name in names}
 
 
 def _counters(parts: Sequence[Mapping[str, int]]) -> dict[str, list[int]]:
@@ -273,14 +291,19 @@ def run_document(identity: Identity, config: RunConfig, replications: Sequence[R
         "accesses": [int(r.accesses) for r in replications],
         "simulated_s": [float(r.simulated_s) for r in replications],
         "scalars": scalars,
-        "histograms": {n: h._asdict() for n, h in sorted(sum_histograms([r.histograms for r in replications]).items())},
+        "histograms": {n: h._asdict() for n, h in sum_histograms([r.histograms for r in replications]).items()},
         "tasks": [[task._asdict() for task in r.tasks] for r in replications],
         "vmstat": _counters([r.vmstat for r in replications]),
         "backend": _counters([r.backend for r in replications]),
-        "published": _portable(getattr(config, "published", None) or {}, {}),
+        "published": published_of(config),
         "inputs": identity.inputs,
         "config": identity.config,
     }
+
+
+def published_of(config: Any) -> list[dict[str, Any]]:
+    """The published figures that a configuration gives: dicts with case, metric, value, source and note."""
+    return [{key: getattr(figure, key) for key in ("case", "metric", "value", "source", "note")} for figure in config.published or []]
 
 
 def series_csv(replications: Sequence[Replication]) -> str:

@@ -17,7 +17,19 @@ from typing import Any, NamedTuple
 
 from sim.errors import UserError
 from sim.progress import Quiet, Reporter, reporter
-from sim.results import RUN_FILE, Replication, existing, identify, prepare_folder, read_json, version, write_run
+from sim.results import (
+    REPORT_FILE,
+    RUN_FILE,
+    SWEEP_FILE,
+    Replication,
+    existing,
+    identify,
+    prepare_folder,
+    published_of,
+    read_json,
+    version,
+    write_run,
+)
 from sim.sweep import Case, RunError, simulate_cases, sweep_identity, write_sweep
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "simpy", "scipy", "lz4", "pydantic")
@@ -27,6 +39,7 @@ class Outcome(NamedTuple):
     """What a run left behind.
 
     cases    the cases in order;  folders: their run folders;  documents: their run.json
+    published  published figures to put beside the simulated ones
     folder   the folder to look at: the sweep's, or the only run's
     report   its report.html
     reused   names of the cases that were there already
@@ -35,6 +48,7 @@ class Outcome(NamedTuple):
     cases: list[Case]
     folders: list[Path]
     documents: list[dict[str, Any]]
+    published: list[dict[str, Any]]
     folder: Path
     report: Path
     reused: list[str]
@@ -77,17 +91,17 @@ def execute(
         _simulate(todo, out, simulate, reporter, jobs, check, trace, started, command)
     documents = [read_json(out / case.identity.folder / RUN_FILE) for case in cases]
     folder = out / cases[0].identity.folder
-    name, description = loaded.config.name, str(getattr(loaded.config, "description", "") or "")
-    if len(cases) > 1:
-        folder = out / sweep_identity(name, cases)[0]
-        if todo or existing(out, folder.name, "sweep.json") is None:
-            write_sweep(out, name, cases, provenance(started, command), description)
-    report = folder / "report.html"
+    published = published_of(loaded.config)
+    if _is_sweep(cases):
+        folder = out / sweep_identity(loaded.config, cases)[0]
+        if todo or existing(out, folder.name, SWEEP_FILE) is None:
+            write_sweep(out, loaded.config, cases, provenance(started, command))
+    report = folder / REPORT_FILE
     if todo or not report.exists():
         from sim.report import write_report
 
         report = write_report(folder)
-    return Outcome(cases, [out / case.identity.folder for case in cases], documents, folder, report, reused)
+    return Outcome(cases, [out / case.identity.folder for case in cases], documents, published, folder, report, reused)
 
 
 def _simulate(
@@ -125,13 +139,16 @@ def _cases(loaded: Any) -> list[Case]:
     hashes: dict[Path, str] = {}
     base = loaded.config.name
     found: list[Case] = []
-    several = len(loaded.cases) > 1
+    several = _is_sweep(loaded.cases)
     for case in loaded.cases:
         full = case.name if not several or case.name.startswith(base) else f"{base}-{case.name}"
         found.append(Case(case.name, dict(case.labels), case.config, identify(case.config, full, hashes)))
-    if not found:
-        found.append(Case(base, {}, loaded.config, identify(loaded.config, base, hashes)))
     return found
+
+
+def _is_sweep(cases: Sequence[Any]) -> bool:
+    """Whether the cases came from a `sweep:`, which may have but one."""
+    return len(cases) > 1 or bool(cases[0].labels)
 
 
 def _check_trace(trace: Path, cases: int) -> None:

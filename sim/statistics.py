@@ -89,8 +89,8 @@ def summarise(values: Iterable[float | None]) -> Summary:
     return Summary(n, mean, sd, t_quantile(n - 1) * sd / math.sqrt(n), kept)
 
 
-def histogram_quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float | None:
-    """The q-quantile (0 <= q <= 1) of a histogram of n counts between n + 1 edges; None if it is empty.
+def quantile_of_histogram(edges: Sequence[float], counts: Sequence[int], q: float) -> float:
+    """The q-quantile (0 <= q <= 1) of a histogram of n counts between n + 1 edges; NaN if it is empty.
 
     Values are taken as spread evenly inside their bin, so the answer is off by less than the width of one bin.
     """
@@ -100,7 +100,7 @@ def histogram_quantile(edges: Sequence[float], counts: Sequence[int], q: float) 
         raise ValueError(f"a quantile lies between 0 and 1, not at {q}")
     total = sum(counts)
     if total == 0:
-        return None
+        return math.nan
     wanted = q * total
     below = 0
     last = 0

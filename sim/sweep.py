@@ -24,6 +24,7 @@ from sim.results import (
     Replication,
     digest_of,
     number,
+    published_of,
     read_json,
     slug,
     to_json,
@@ -111,21 +112,22 @@ def simulate_cases(
 # ---------------------------------------------------------------- the sweep's folder
 
 
-def sweep_identity(name: str, cases: Sequence[Case]) -> tuple[str, str]:
-    """(folder name, ID) of the sweep of these cases."""
-    found = digest_of([[case.name, case.labels, case.identity.id] for case in cases])
-    return f"{slug(name)}-{found}", found
+def sweep_identity(config: Any, cases: Sequence[Case]) -> tuple[str, str]:
+    """(folder name, ID) of a configuration's sweep."""
+    found = digest_of([config.description, published_of(config), [[case.name, case.labels, case.identity.id] for case in cases]])
+    return f"{slug(config.name)}-{found}", found
 
 
-def sweep_document(name: str, cases: Sequence[Case], description: str = "") -> dict[str, Any]:
+def sweep_document(config: Any, cases: Sequence[Case]) -> dict[str, Any]:
     """The contents of sweep.json."""
     return {
         "schema": SCHEMA,
         "kind": "sweep",
-        "name": name,
-        "description": description,
-        "id": sweep_identity(name, cases)[1],
+        "name": config.name,
+        "description": config.description,
+        "id": sweep_identity(config, cases)[1],
         "version": version(),
+        "published": published_of(config),
         "cases": [{"name": case.name, "labels": case.labels, "id": case.identity.id, "run": case.identity.folder} for case in cases],
     }
 
@@ -150,13 +152,13 @@ def table_csv(cases: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, An
     return text.getvalue()
 
 
-def write_sweep(out: Path, name: str, cases: Sequence[Case], provenance: Mapping[str, Any], description: str = "") -> Path:
+def write_sweep(out: Path, config: Any, cases: Sequence[Case], provenance: Mapping[str, Any]) -> Path:
     """Write the sweep's folder (all but its report); the folders of its cases must be there."""
-    document = sweep_document(name, cases, description)
+    document = sweep_document(config, cases)
     runs = [read_json(out / case.identity.folder / RUN_FILE) for case in cases]
     files = {
         SWEEP_FILE: to_json(document) + "\n",
         TABLE_FILE: table_csv(document["cases"], runs),
         PROVENANCE_FILE: to_json(provenance) + "\n",
     }
-    return write_folder(out, sweep_identity(name, cases)[0], files)
+    return write_folder(out, sweep_identity(config, cases)[0], files)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 LARGEST = 2**63 - 1  # model units are int64
 
@@ -76,6 +77,7 @@ def _parse(text: str, units: Mapping[str, int], what: str, whole: str) -> int:
     return int(value)
 
 
+@lru_cache(4096)
 def parse_size(text: str) -> int:
     """Bytes of a text such as "160MiB", "530MB", "4KiB", "1.5GiB" or "0".
 
@@ -85,6 +87,7 @@ def parse_size(text: str) -> int:
     return _parse(text, SIZES, "a size with a unit, such as 64MiB", "bytes")
 
 
+@lru_cache(4096)
 def parse_time(text: str) -> int:
     """Nanoseconds of a text such as "30us", "1.5ms", "60s" or "0".  Raises UnitError as `parse_size` does."""
     return _parse(text, TIMES, "a time with a unit, such as 30us", "nanoseconds")

@@ -6,7 +6,7 @@ empties the event log.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ class Built(NamedTuple):
 class Vm:
     """One VM in one replication."""
 
-    def __init__(self, built: Built, cpus: int, scheduler: Any, costs: Any) -> None:
+    def __init__(self, built: Built, cpus: int, scheduler: Mapping[str, Any], costs: Mapping[str, Any]) -> None:
         self.env = Environment()
         self.built = built
         self.machine = built.machine
@@ -75,9 +75,9 @@ class Vm:
         self.arrays = built.arrays
         self.num = built.arrays.num
         self.vmstat = built.arrays.vmstat
-        self.wakeup_ns = int(costs.wakeup)
+        self.wakeup_ns = int(costs["wakeup"])
         self.cpus = Cpus(
-            self.env, cpus, int(scheduler.quantum), int(scheduler.wakeup_delay), int(scheduler.slice), int(scheduler.shared_slice)
+            self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice"))
         )
         self.psi = Psi(self.env, cpus)
         self.swap: Disk | None = None

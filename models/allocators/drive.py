@@ -54,7 +54,7 @@ def drive(pool, alloc, free, blocks, op, ident, arg, first, last, objects, place
                 handle = objects[0, who] - 1
                 objects[0, who] = 0
                 place[i - first, 0] = free(pool, handle)
-        elif code == PIN or code == UNPIN:
+        elif code in (PIN, UNPIN):
             if who < limit:
                 objects[2, who] = code == PIN
         elif code == LIMIT:

@@ -42,7 +42,7 @@ def _number(text, i, stop):
     j = _skip_blanks(text, i, stop)
     if j < stop and text[j] == _MINUS:
         return -NEGATIVE, j
-    if j == i or j == stop:
+    if j in (i, stop):
         return -MALFORMED, j
     value = 0
     while j < stop and _ZERO <= text[j] <= _NINE:

@@ -280,9 +280,7 @@ def list_step(page_size: int, step: int | str) -> int:
     return 16 if page_size == 65536 else page_size // 512
 
 
-def create(
-    page_size: int, max_pages: int, max_objects: int, *, align: int = 8, step: int | str = "auto", may_take: int = 0
-) -> PoolArrays:
+def create(page_size: int, max_pages: int, max_objects: int, *, align: int = 8, step: int | str = "auto", may_take: int = 0) -> PoolArrays:
     """An empty pool, which takes no page before the first `alloc`.
 
     Two free blocks never touch, so a page holds at most one more of them than used ones: that bounds the blocks.

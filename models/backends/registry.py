@@ -2,7 +2,7 @@
 
 from models.registry import Entry, Option
 
-_TUNABLES = "zcache of Linux 3.1, drivers/staging/zcache; history.md 5.3"
+_TUNABLES = "Linux 3.1 drivers/staging/zcache/zcache-main.c, with its default"
 
 REGISTRY = (
     Entry("none", "models.backends.none:NONE", "plain swap: every page goes to the swap device", "definition"),
@@ -10,14 +10,20 @@ REGISTRY = (
         "zcache",
         "models.backends.zcache:ZCACHE",
         "zcache 1.0 behind frontswap: persistent pages in tmem",
-        "Linux 3.1 drivers/staging/zcache; history.md 5",
+        "Linux 3.1 drivers/staging/zcache/zcache-main.c and tmem.c",
         (
             Option(
                 "persistent",
                 "group",
                 doc="the frontswap side",
                 options=(
-                    Option("allocator", "part:allocators", default="xvmalloc", doc="where compressed pages live", source="history.md 5.4"),
+                    Option(
+                        "allocator",
+                        "part:allocators",
+                        default="xvmalloc",
+                        doc="where compressed pages live",
+                        source="Linux 3.1 drivers/staging/zcache/zcache-main.c",
+                    ),
                     Option("compressor", "part:compressors", default="lz4", doc="what compresses them (the original: lzo1x-1)"),
                     Option("zv_max_zsize", "int", "B", 3584, "largest compressed page stored (7/8 page)", _TUNABLES, 1, 65536),
                     Option(
@@ -42,7 +48,15 @@ REGISTRY = (
                     ),
                 ),
             ),
-            Option("word_size", "choice", "bit", 64, "pointer size of the kernel: zv header of 36 or 40 bytes", "history.md 2", choices=(32, 64)),
+            Option(
+                "word_size",
+                "choice",
+                "bit",
+                64,
+                "pointer size of the kernel: zv header of 36 or 40 bytes",
+                "Linux 3.1 drivers/staging/zcache/zcache-main.c, struct zv_hdr",
+                choices=(32, 64),
+            ),
         ),
     ),
 )

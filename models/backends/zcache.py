@@ -183,7 +183,7 @@ def store(backend, pages, s, size):
         num[FLUSH_TOTAL] += 1
         num[FLUSH_FOUND] += drop(backend, pages, s)
         num[REFUSED] += 1
-        note(pages, st.E_REFUSED, -1, -1, s, 0)
+        note(pages, st.E_REFUSED, int64(pages.slot[s, st.OWNER]), -1, s, 0)
         return 0
     drop(backend, pages, s)
     if put(backend, pages, s, clen):
@@ -191,7 +191,7 @@ def store(backend, pages, s, size):
         return 1
     num[FAILED_PERS_PUTS] += 1
     num[REFUSED] += 1
-    note(pages, st.E_REFUSED, -1, -1, s, clen)
+    note(pages, st.E_REFUSED, int64(pages.slot[s, st.OWNER]), -1, s, clen)
     return 0
 
 
@@ -216,7 +216,7 @@ def invalidate(backend, pages, s):
     num[FLUSH_TOTAL] += 1
     found = drop(backend, pages, s)
     num[FLUSH_FOUND] += found
-    note(pages, st.E_INVALIDATE, -1, -1, s, found)
+    note(pages, st.E_INVALIDATE, int64(pages.slot[s, st.OWNER]), -1, s, found)
     return found
 
 

@@ -31,18 +31,22 @@ STRETCH = 32  # reclaimed pages after which the caller may look at the clock (SW
 STRETCH_SCAN = 1024  # the same for pages looked at in vain
 PASS_NS = 1000
 PLUG = 126  # neighbouring writes merged into one request at most (a plugged list of requests)
-ROW_STRIDE = 7919  # see models.contents.rows
 
 
 @compiled(int64(pages_t, int64, int64))
 def content_size(pages, process, p):
-    """Compressed size of a page's present content, bytes; 0 is same-filled, page size or more does not compress."""
+    """Compressed size of a page's present content, bytes; 0 is same-filled, page size or more does not compress.
+
+    A page never written holds zeros, unless the contents are the recorded history of these very pages (stride 0).
+    """
     proc = pages.proc
-    version = int64(pages.version[p])
+    written = int64(pages.version[p])
     rows = proc[process, st.ROWS]
-    if version == 0 or rows == 0:
+    stride = proc[process, st.STRIDE]
+    if rows == 0 or (written == 0 and stride != 0):
         return 0
-    row = (p - proc[process, st.FIRST_PAGE] + (version - 1) * ROW_STRIDE) % rows
+    version = max(written - 1, 0)
+    row = min(version, proc[process, st.VERSIONS] - 1) * rows + (p - proc[process, st.FIRST_PAGE] + version * stride) % rows
     return int64(pages.rows[proc[process, st.ROW_FIRST] + row])
 
 

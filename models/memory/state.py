@@ -53,8 +53,8 @@ ZONE_COLUMNS = 10  # FRESH: next frame never used; STACK: freed frames on the zo
 ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
-FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, PROC_TABLES = range(11)
-PROC_COLUMNS = 11
+FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
+PROC_COLUMNS = 12  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0

@@ -133,7 +133,6 @@ def release_slot(m, s):
     slot[s, st.STATE] = st.SLOT_RETURNED
     slot[s, st.CACHED] = 0
     slot[s, st.SHADOW] = 0
-    slot[s, st.OWNER] = -1
     pages.slot_cache[1, num[st.SLOT_RETURN]] = s
     num[st.SLOT_RETURN] += 1
 

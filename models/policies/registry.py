@@ -7,6 +7,6 @@ REGISTRY = (
         "linux-lru",
         "models.policies.linux_lru:LINUX_LRU",
         "active and inactive lists with second chance and refault distance",
-        "Linux 6.1 mm/vmscan.c, mm/workingset.c; modern.md G.4-G.9",
+        "Linux 6.1 mm/vmscan.c, mm/workingset.c, mm/swap.c",
     ),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from models.allocators import pool as pool_state
 from models.backends import backend as backend_state
@@ -20,6 +22,35 @@ MOST_SAMPLES = 200_000
 SECOND = 1e9
 
 
+class Tally:
+    """Sums of the pool's tally over the samples, and its effective compression by the published definition of 2011."""
+
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self.sums = np.zeros(pool_state.NUMBERS, np.float64)
+        self.stored = 0.0
+
+    def add(self, num: np.ndarray[Any, Any], stored: int) -> None:
+        """One sample of the tally."""
+        self.sums += num[: pool_state.NUMBERS]
+        self.stored += stored
+
+    def means(self) -> dict[str, float]:
+        """Compression and loss figures of the time means; absent while nothing is stored."""
+        s, page = self.sums, self.page_size
+        used, payload = s[pool_state.POOL_PAGES] * page, s[pool_state.PAYLOAD]
+        if not self.stored or not used:
+            return {}
+        return {
+            "effective_compression": 100 * float(s[pool_state.POOL_PAGES] + s[pool_state.META_OUTSIDE] / page) / self.stored,
+            "compression_ratio": self.stored * page / float(payload),
+            "fragmentation_loss": 100 * (1 - float(payload / used)),
+            "fragmentation_metadata": 100 * float(s[pool_state.META_INSIDE] / used),
+            "fragmentation_internal": 100 * float(s[pool_state.LOST_INSIDE] / used),
+            "fragmentation_external": 100 * float(s[pool_state.FREE_BYTES] / used),
+        }
+
+
 class Sampler:
     """Fills `series`; calls `tick` after each sample."""
 
@@ -29,6 +60,8 @@ class Sampler:
         self.kernel_pages = kernel_pages
         self.tick = tick
         self.pool_pages_max = 0
+        self.tally = Tally(int(vm.num[st.PAGE_SIZE]))
+        self.warm_up = 0  # the tally is taken from here on, ns
         names = ("time_s", *GAUGES, "kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", *COUNTERS)
         names += ("backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses")
         self.series: dict[str, list[float]] = {name: [] for name in names}
@@ -56,6 +89,9 @@ class Sampler:
         pool = vm.built.pool.num
         held = int(num[st.POOL_FRAMES])
         self.pool_pages_max = max(self.pool_pages_max, held)
+        if vm.built.has_pool and now >= self.warm_up:
+            vm.built.pool_stat(vm.built.pool.pool)
+            self.tally.add(pool, int(backend[backend_state.STORED_PAGES]))
         row: dict[str, float] = {"time_s": now / SECOND}
         for name in (*GAUGES, *COUNTERS):
             row[name] = int(vmstat[INDEX[name]])

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sim.config import checks, sweep
 from sim.config.loader import Notes, parse, read_text
+from sim.config.parts import Checked, Part, Values
 from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
 from sim.config.schema import MAX_RUNS, Config
 from sim.config.tree import Node, PathError, Where, find_path, locate, merge, plain, put, split_key, tree_of, without
@@ -77,7 +78,12 @@ class _Report:
             where = item[0]
             return (self.files.index(where.file) if where.file in self.files else len(self.files), where.line, where.column)
 
-        raise UserError("\n".join(f"{where}: {text}" for where, text in sorted(self.lines, key=place)))
+        raise UserError("\n".join(_line(where, text) for where, text in sorted(self.lines, key=place)))
+
+
+def _line(where: Where, text: str) -> str:
+    """Position and problem; `--set a.b: a.b: ...` says the key once."""
+    return f"{where}: " + text.removeprefix(where.file.removeprefix("--set ") + ": ")
 
 
 def _shown(path: File) -> str:
@@ -159,9 +165,12 @@ def _override(root: Node, sets: Sequence[str], report: _Report) -> tuple[Node, l
     return root, fixed
 
 
-def _validated(root: Node, context: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
-    """The configuration, if it is right, and what is wrong with it."""
-    data = plain(root)
+def _validated(root: Node, context: Mapping[str, Any], base: tuple[Node, Config] | None = None) -> tuple[Config | None, list[Problem]]:
+    """The configuration, if it is right, and what is wrong with it.
+
+    base: a validated tree whose sections are taken over where `root` shares them, which keeps large sweeps quick and small.
+    """
+    data = {key: _taken_over(key, node, base) or plain(node) for key, node in root.value.items()}
     problems: list[Problem] = []
     config: Config | None = None
     try:
@@ -171,6 +180,13 @@ def _validated(root: Node, context: Mapping[str, Any]) -> tuple[Config | None, l
     known = {problem.path for problem in problems}
     problems += [problem for problem in checks.across(data) if problem.path not in known]
     return (None if problems else config), problems
+
+
+def _taken_over(key: str, node: Node, base: tuple[Node, Config] | None) -> Any:
+    if base is None or base[0].value.get(key) is not node:
+        return None
+    value = getattr(base[1], key)
+    return value if isinstance(value, (Checked, Part, Values, dict, list)) else None
 
 
 def _under(path: Path, tops: Iterable[Path]) -> bool:
@@ -184,7 +200,7 @@ def _expand(
     swept = list(sweep.check_keys(root, sweep_node)) + list(sweep.repeated(sweep_node))
     for where, problem in swept:
         report.add(where, problem.text())
-    for where, key, path in fixed:
+    for where, _, path in fixed:
         for change in sweep.changes_of(sweep_node):
             if path[0] != "sweep" and sweep.conflict(sweep.path_of(root, change), path):
                 report.add(where, f"found a key that the sweep varies ({change.key}); set sweep.grid.{change.key}=[...], or sweep=null")
@@ -198,7 +214,7 @@ def _expand(
     cases = []
     stem = without(root, ["sweep", "published"])
     for draft in sweep.drafts(stem, sweep_node):
-        config, problems = _validated(draft.root, context)
+        config, problems = _validated(draft.root, context, None if base is None else (root, base))
         report.problems(draft.root, problems, draft.name)
         if config is not None:
             cases.append(Case(draft.name, draft.labels, config))

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import core_schema
 
-from models.registry import REQUIRED, Entry, Option
+from models.registry import REQUIRED, Entry, Option, resolve
 from sim.config.problems import Problem, fail, nearest, one_of, problems_of, raise_for, show, unknown_key
 from sim.config.values import SCALARS, Text, absolute, check, expected
 
@@ -57,7 +57,7 @@ class Checked(BaseModel):
                     problem = unknown_key(problem.path, keys)
                 elif problem.found == "nothing" and len(problem.path) == 1:
                     words = expected_of(keys[str(problem.path[0])])
-                    problem = problem._replace(expected=words or problem.expected, hint="this key is required")
+                    problem = problem._replace(expected=words or "a value", hint="this key is required")
                 problems.append(problem)
             fail(problems)
 
@@ -67,6 +67,8 @@ def expected_of(info: Any) -> str:
     for item in info.metadata:
         if isinstance(item, Key):
             return expected(item.option(""))
+        if isinstance(item, _Scalar):
+            return expected(item.option)
     annotation = info.annotation
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return f"{annotation.noun()}: {one_of(registry(annotation.folder))}"
@@ -166,6 +168,10 @@ def settings_of(owner: str, options: tuple[Option, ...], raw: Mapping[str, Any],
         fail(problems_of(error))
 
 
+class Values(dict[str, Any]):
+    """Settings that have been checked, in model units."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Pydantic metadata: a mapping of the given options, such as the sysctls.  The value is a dict in model units."""
@@ -174,10 +180,12 @@ class Settings:
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
         def read(value: Any, info: ValidationInfo) -> dict[str, Any]:
+            if isinstance(value, Values):
+                return value
             raw = {} if value is None else value
             if not isinstance(raw, Mapping):
                 fail([Problem((), show(value), "a mapping (key: value)")])
-            return settings_of("settings", self.options, raw, info.context)
+            return Values(settings_of("settings", self.options, raw, info.context))
 
         return core_schema.with_info_plain_validator_function(read)
 
@@ -309,7 +317,7 @@ class Part:
             _deeper(error, "kind")
         options = self.common + tuple(option for option in entry.options if option.name not in entry.preset)
         names = {option.name for option in options}
-        soft = getattr(raw, "soft", frozenset())
+        soft: frozenset[str] = getattr(raw, "soft", frozenset())
         settings = {name: value for name, value in raw.items() if name != "kind" and not (name in soft and name not in names)}
         fixed = [_fixed(entry, name) for name in settings if name in entry.preset]
         settings = {name: value for name, value in settings.items() if name not in entry.preset}
@@ -352,6 +360,10 @@ class Part:
         part._fill(raw, info.context)
         return part
 
+    def for_model(self) -> dict[str, Any]:
+        """The settings as models take them: nested parts are mappings with `kind` and `build`, what their target names (imported now)."""
+        return {name: _for_model(value) for name, value in self.options.items()}
+
     def resolved(self, written: bool = False) -> dict[str, Any]:
         """As JSON-able data in model units; `written` leaves out what was filled in."""
         data: dict[str, Any] = {"kind": self.kind}
@@ -360,6 +372,14 @@ class Part:
             if name not in skip and (not written or name in self.given):
                 data[name] = _data(value, written)
         return data
+
+
+def _for_model(value: Any) -> Any:
+    if isinstance(value, Part):
+        return {"kind": value.kind, "build": resolve(value.entry.target), **value.for_model()}
+    if isinstance(value, list):
+        return [_for_model(item) for item in value]
+    return {key: _for_model(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _data(value: Any, written: bool) -> Any:

@@ -71,7 +71,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
     choices = {name.lower(): name for name in names}
     close = difflib.get_close_matches(word.lower()[:200], list(choices), n=1, cutoff=0.6)
     if not close:
-        close = [name for name in choices if len(word) >= 3 and (name.startswith(word.lower()) or word.lower().startswith(name))][:1]
+        close = [name for name in choices if len(word) >= 3 and (word.lower() in name or name in word.lower())][:1]
     return f"did you mean {choices[close[0]]}?" if close else ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, model_validator
 
 from models.memory.settings import COSTS, SCHEDULER, SYSCTL
 from models.registry import REQUIRED, Option
@@ -21,6 +21,7 @@ from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settin
 from sim.config.problems import fail, problems_of, raise_for, wrong
 
 if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
 
     class Size:
         """An attribute that is read as bytes and may be given as text with a unit."""
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: Backend | str) -> None: ...
 
 else:
+    ModelMetaclass = type(BaseModel)
     Size = Time = int
     PolicyName, BackendName = Policy, Backend
 
@@ -55,6 +57,11 @@ MAX_RUNS = 100_000  # cases times replications of one configuration
 _CHOICE = "a choice of this model"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 _PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
+def _default(value: Any) -> Any:
+    """A default as one writes it in YAML, of a type that type checkers need not compare with the attribute's."""
+    return Field(value)
 
 
 def _file_name(text: str) -> str:
@@ -69,16 +76,20 @@ def _safe_name(text: str) -> str:
     return text
 
 
-class Section(Checked):
-    """A section of a configuration.  Creating one with wrong values raises sim.UserError, which lists all of them."""
+class _SectionMeta(ModelMetaclass):
+    """Turns what pydantic says into UserError where a person creates a section; pydantic itself does not come through here."""
 
     if not TYPE_CHECKING:
 
-        def __init__(self, **values):
+        def __call__(cls, *args, **values):
             try:
-                super().__init__(**values)
+                return super().__call__(*args, **values)
             except ValidationError as error:
-                raise_for(problems_of(error), type(self).__name__)
+                raise_for(problems_of(error), cls.__name__)
+
+
+class Section(Checked, metaclass=_SectionMeta):
+    """A section of a configuration.  Creating one with wrong values raises sim.UserError, which lists all of them."""
 
     def resolved(self, written: bool = False) -> dict[str, Any]:
         """As JSON-able data in model units, every default filled in; `written` leaves out what was filled in."""
@@ -102,7 +113,7 @@ class Machine(Section):
     memory: Annotated[Size, Key("size", "B", "memory of the machine", "", 1 << 20, 1 << 50)]
     page_size: Annotated[
         Size, Key("size", "B", "size of a page", "4 KiB: x86-64; 16 and 64 KiB: arm64", choices=("4KiB", "16KiB", "64KiB"))
-    ] = Field("4KiB")
+    ] = _default("4KiB")
     cpus: Annotated[int, Key("int", "", "virtual CPUs", _CHOICE, 1, 1024)] = 2
     kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "Linux 6.1 (long-term release)", choices=("6.1",))] = "6.1"
     kernel_reserved: Annotated[
@@ -116,14 +127,15 @@ class Machine(Section):
             1 << 50,
             default="auto",
         ),
-    ] = Field("auto")
+    ] = _default("auto")
     sysctl: Annotated[dict[str, Any], Settings(SYSCTL)] = {}
     scheduler: Annotated[dict[str, Any], Settings(SCHEDULER)] = {}
 
     @model_validator(mode="after")
     def _work_out_auto(self) -> Machine:
         """`kernel_reserved: auto` becomes a size, and still counts as not written."""
-        if not isinstance(self.kernel_reserved, int):
+        reserved: Any = self.kernel_reserved
+        if not isinstance(reserved, int):
             self.__dict__["kernel_reserved"] = checks.kernel_reserved(self.memory)
         return self
 
@@ -131,7 +143,7 @@ class Machine(Section):
 class Reclaim(Section):
     """How memory is reclaimed."""
 
-    policy: PolicyName = Field("linux-lru")
+    policy: PolicyName = _default("linux-lru")
 
 
 class Swap(Section):
@@ -144,7 +156,7 @@ class Swap(Section):
 class Output(Section):
     """What is recorded."""
 
-    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = Field("100ms")
+    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = _default("100ms")
     record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", _CHOICE)] = False
 
 
@@ -238,16 +250,16 @@ class Config(Section):
     duration: Annotated[
         Time,
         Key("time", "ns", "simulated time; until-done = until every workload has ended", _CHOICE, 1, default="until-done"),
-    ] = Field("until-done")
-    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = Field("0s")
+    ] = _default("until-done")
+    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = _default("0s")
     machine: Machine
-    reclaim: Reclaim = Field({})
+    reclaim: Reclaim = _default({})
     devices: dict[Annotated[str, AfterValidator(_safe_name)], Device] = {}
     swap: Swap | None = None
-    backend: BackendName = Field("none")
+    backend: BackendName = _default("none")
     workloads: Annotated[list[Workload], Field(min_length=1)]
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
-    output: Output = Field({})
+    output: Output = _default({})
     sweep: Sweep | None = None
     published: list[Published] = []
 
@@ -267,7 +279,8 @@ class Config(Section):
     @property
     def until_done(self) -> bool:
         """Whether it runs until every workload has ended, instead of for `duration` ns."""
-        return not isinstance(self.duration, int)
+        duration: Any = self.duration
+        return not isinstance(duration, int)
 
     def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """Every part with its path, nested ones too."""
@@ -275,7 +288,7 @@ class Config(Section):
 
     def input_files(self) -> list[Path]:
         """Every file and folder whose content decides the results (settings that are paths, plug-ins), sorted."""
-        files = set()
+        files: set[str] = set()
         for _, part in self.parts():
             files.update(_files(part.entry.options, part.options))
             if is_plugin(part.kind):

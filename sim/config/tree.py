@@ -136,7 +136,7 @@ def _index(items: Sequence[Node], part: str, path: Path) -> int:
         return names.index(part)
     if part.isdecimal() and len(part) < 10 and int(part) < len(items):
         return int(part)
-    known = [name for name in names if isinstance(name, str)]
+    known = list(dict.fromkeys(name for name in names if isinstance(name, str)))
     indices = f"an index from 0 to {len(items) - 1}" if items else "nothing: the list is empty"
     allowed = f"{indices}, or {one_of(known)}" if known else indices
     raise PathError(Problem((*path, part), repr(part), allowed, nearest(part, known)))

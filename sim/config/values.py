@@ -54,6 +54,8 @@ def word_of(option: Option) -> str:
 
 
 def _bound(option: Option, value: float) -> str:
+    if value >= units.LARGEST:
+        return "2^63 - 1"
     if option.type == "size":
         return units.format_size(int(value)) + ("/s" if option.unit.endswith("/s") else "")
     return units.format_time(int(value)) if option.type == "time" else f"{value:g}" if value % 1 else str(int(value))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from sim.metrics import CPU_PURPOSES, HISTOGRAM_TITLES, describe
 from sim.statistics import survival
@@ -71,11 +71,22 @@ class Plot(NamedTuple):
 # ---------------------------------------------------------------- tools
 
 
-def _figure(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Any]]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def _figure(panel: float, rows: int = 1, columns: int = 1, left: float = 0.5, legend: bool = True, **options: Any) -> tuple[Figure, list[Any]]:
+    """A grid of panels `panel` inches high, with fixed margins: Matplotlib's own layout would draw everything twice."""
+    top, bottom, between = 0.3 + (0.3 if legend else 0.0), 0.42, (0.2 if options.get("sharey") else 0.5, 0.55)
+    height = top + bottom + rows * panel + (rows - 1) * between[1]
+    wide = (WIDTH - left - 0.15 - (columns - 1) * between[0]) / columns
+    figure = Figure(figsize=(WIDTH, height))
     FigureCanvasSVG(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, list(axes.flat)
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1 - 0.15 / WIDTH,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=between[0] / wide,
+        hspace=between[1] / panel,
+    )
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
 def _svg(figure: Figure, label: str) -> str:
@@ -86,7 +97,7 @@ def _svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     text = re.sub(r"#0[01]0[0-9a-f]{3}\b", lambda m: _VARIABLES.get(m.group(0), m.group(0)), text)
-    text = re.sub(r"(\d+\.\d)\d+", r"\1", text)
+    text = re.sub(r' (d|x|y|transform)="[^"]*"', lambda m: re.sub(r"(\d+\.\d)\d+", r"\1", m.group(0)), text)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     salt = re.sub(r"\W+", "", label)[:24] or "f"
     text = re.sub(r'(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>{salt}-", text)  # ids are unique in the page
@@ -145,12 +156,18 @@ def _time(value: float, _position: object = None) -> str:
     return f"{value:g} ns"
 
 
-def _finish(axes: Any, title: str, xlabel: str = "", ylabel: str = "", short: bool = True) -> None:
-    axes.set_title(title)
+def _share(value: float, _position: object = None) -> str:
+    """Tick labels of a logarithmic axis of shares: "100 %", "1 %", "0.001 %"."""
+    return f"{100 * value:.6f}".rstrip("0").rstrip(".") + " %"
+
+
+def _finish(axes: Any, title: str, xlabel: str = "", short: bool = True) -> None:
+    """Title (with the unit of the values), label of the time axis, ticks; set places, which Matplotlib need not work out."""
+    axes.set_title(title, y=1.0)
     if xlabel:
+        inches = axes.get_position().height * axes.figure.get_figheight()
         axes.set_xlabel(xlabel)
-    if ylabel:
-        axes.set_ylabel(ylabel)
+        axes.xaxis.set_label_coords(0.5, -0.26 / inches)
     axes.tick_params(length=3)
     if short:
         axes.yaxis.set_major_formatter(FuncFormatter(_short))
@@ -160,7 +177,7 @@ def _above(figure: Figure, axes: Any, columns: int) -> None:
     """The legend of `axes` in rows above the whole figure."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.2, columnspacing=1.2)
+        figure.legend(handles, labels, loc="upper left", ncols=columns, handlelength=1.2, columnspacing=1.2, borderaxespad=0.1)
 
 
 # ---------------------------------------------------------------- over time
@@ -199,9 +216,9 @@ def _stack(axes: Any, columns: Series, page_size: int) -> None:
 
 
 def memory(series: Series, page_size: int) -> Plot:
-    figure, (axes,) = _figure(3.4)
+    figure, (axes,) = _figure(2.7)
     _stack(axes, series, page_size)
-    _finish(axes, "", "simulated time (s)", "memory (MiB)")
+    _finish(axes, "Memory (MiB)", "simulated time (s)")
     _above(figure, axes, 6)
     return Plot(_svg(figure, "memory over time"), "Memory by use over time", "Replication 0. What is missing below the top is in flight or shared.")
 
@@ -209,17 +226,17 @@ def memory(series: Series, page_size: int) -> Plot:
 def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int]) -> Plot:
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, grid = _figure(0.5 + 1.9 * rows, rows, columns, sharey=len(set(page_sizes)) == 1)
+    figure, grid = _figure(1.5, rows, columns, sharey=len(set(page_sizes)) == 1)
     for index, axes in enumerate(grid):
         if index >= len(names):
             axes.set_axis_off()
             continue
-        _stack(axes, thin(all_series[index], 160), page_sizes[index])
+        _stack(axes, thin(all_series[index], 120), page_sizes[index])
         last_row = index + columns >= len(names)
-        _finish(axes, names[index], "simulated time (s)" if last_row else "", "memory (MiB)" if index % columns == 0 else "")
+        _finish(axes, _clip(names[index], 90 // columns), "simulated time (s)" if last_row else "")
     fullest = max(grid[: len(names)], key=lambda a: len(a.get_legend_handles_labels()[1]))
     _above(figure, fullest, 6)
-    return Plot(_svg(figure, "memory over time by case"), "Memory by use over time, case by case", "Replication 0 of each case.")
+    return Plot(_svg(figure, "memory over time by case"), "Memory by use over time, case by case (MiB)", "Replication 0 of each case.")
 
 
 def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour: int, **options: Any) -> bool:
@@ -231,7 +248,7 @@ def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour
 
 def rates(series: Series) -> Plot:
     """Reclaim, swap and faults of one run, one panel each."""
-    figure, (reclaim, swap, faults) = _figure(5.6, 3, 1, sharex=True)
+    figure, (reclaim, swap, faults) = _figure(1.4, 3, 1, legend=False, sharex=True)
     for name, label, colour in (
         ("pgscan_kswapd", "scanned by kswapd", 6),
         ("pgsteal_kswapd", "reclaimed by kswapd", 1),
@@ -249,11 +266,11 @@ def rates(series: Series) -> Plot:
         _line(swap, _rate(series, name), label, colour)
     _line(faults, _rate(series, "pgfault"), "all faults", 6)
     _line(faults, _rate(series, "pgmajfault"), "major faults", 2)
-    for axes, title, unit in ((reclaim, "Reclaim", "pages/s"), (swap, "Swap", "pages/s"), (faults, "Page faults", "1/s")):
-        _finish(axes, title, "simulated time (s)" if axes is faults else "", unit)
+    for axes, title in ((reclaim, "Reclaim (pages/s)"), (swap, "Swap (pages/s)"), (faults, "Page faults (1/s)")):
+        _finish(axes, title, "simulated time (s)" if axes is faults else "")
         axes.set_ylim(bottom=0)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=5, borderaxespad=0.2, handlelength=1.3, columnspacing=1.0)
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
     return Plot(_svg(figure, "rates over time"), "Reclaim, swap and faults over time", "Replication 0, means over short stretches of simulated time.")
 
 
@@ -263,7 +280,7 @@ def pool(series: Series, page_size: int) -> Plot | None:
         return None
     shown = thin(series)
     scale = page_size / MIB
-    figure, (axes,) = _figure(2.8)
+    figure, (axes,) = _figure(2.1)
     for name, label, colour in (
         ("stored_pages", "pages stored, uncompressed (S)", 6),
         ("pool_pages", "pool frames (P)", 2),
@@ -274,7 +291,7 @@ def pool(series: Series, page_size: int) -> Plot | None:
     if "pool_payload_pages" in shown:
         low, high = ([v * scale for v in shown[name]] for name in ("pool_payload_pages", "pool_pages"))
         axes.fill_between(shown["time_s"], low, high, facecolor=COLOURS[1], alpha=0.18, linewidth=0)
-    _finish(axes, "", "simulated time (s)", "size (MiB)")
+    _finish(axes, "Size (MiB)", "simulated time (s)")
     axes.set_ylim(bottom=0)
     _above(figure, axes, 3)
     return Plot(
@@ -286,7 +303,7 @@ def pool(series: Series, page_size: int) -> Plot | None:
 
 def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
     """The same rates for all cases, a panel per quantity, a colour per case."""
-    figure, grid = _figure(4.6, 2, 2, sharex=True)
+    figure, grid = _figure(1.6, 2, 2, sharex=True)
     panels = (
         ("Major faults (1/s)", ("pgmajfault",)),
         ("Pages reclaimed (pages/s)", ("pgsteal_kswapd", "pgsteal_direct")),
@@ -314,7 +331,7 @@ def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
         return None
     columns = min(2, len(kinds))
     rows = -(-len(kinds) // columns)
-    figure, grid = _figure(0.5 + 2.1 * rows, rows, columns)
+    figure, grid = _figure(1.6, rows, columns, left=0.65, legend=len(names) > 1)
     for axes in grid[len(kinds) :]:
         axes.set_axis_off()
     for axes, kind in zip(grid, kinds, strict=False):
@@ -322,12 +339,13 @@ def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
             histogram = run["histograms"].get(kind)
             if histogram:
                 _survival(axes, histogram, name, COLOURS[case % 9])
-        title = HISTOGRAM_TITLES[kind]
-        _finish(axes, title[0].upper() + title[1:], "", "share above", short=False)
+        _finish(axes, HISTOGRAM_TITLES[kind], short=False)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(5e-6, 1.5)
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(_time))
+        axes.yaxis.set_major_formatter(FuncFormatter(_share))
         axes.minorticks_off()
     if len(names) > 1:
         _above(figure, max(grid[: len(kinds)], key=lambda a: len(a.get_legend_handles_labels()[1])), 4)
@@ -355,7 +373,7 @@ def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     purposes = [p for p in CPU_PURPOSES if any(((r["scalars"].get(p) or {}).get("mean") or 0) > 0 for r in runs)]
     if not purposes:
         return None
-    figure, (axes,) = _figure(1.3 + 0.32 * len(names))
+    figure, (axes,) = _figure(0.3 * len(names) + 0.1, left=_room(names))
     places = range(len(names))
     left = [0.0] * len(names)
     for number, purpose in enumerate(purposes):
@@ -370,8 +388,21 @@ def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     return Plot(_svg(figure, "CPU time by purpose"), "Where CPU time goes", "Means over the replications, all CPUs together.")
 
 
-def _case_axis(axes: Any, names: Sequence[str], labels: bool = True) -> None:
-    axes.set_yticks(range(len(names)), names if labels else [""] * len(names))
+LONGEST_NAME = 34
+
+
+def _clip(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name that fits: the end is what tells cases apart."""
+    return name if len(name) <= longest else "…" + name[1 - longest :]
+
+
+def _room(names: Sequence[str]) -> float:
+    """Inches for the names of the cases at the left."""
+    return 0.25 + 0.075 * max(len(_clip(name)) for name in names)
+
+
+def _case_axis(axes: Any, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [_clip(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
@@ -398,32 +429,32 @@ def side_by_side(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
         return None
     columns = min(3, len(wanted))
     rows = -(-len(wanted) // columns)
-    figure, grid = _figure(rows * (0.75 + 0.24 * len(names)), rows, columns)
+    figure, grid = _figure(0.22 * len(names) + 0.1, rows, columns, left=_room(names), legend=False, sharey=True)
     for index, axes in enumerate(grid):
         if index >= len(wanted):
             axes.set_axis_off()
             continue
-        _bars(axes, names, [run["scalars"].get(wanted[index]) or {} for run in runs])
-        _case_axis(axes, names, labels=index % columns == 0)
+        _bars(axes, [run["scalars"].get(wanted[index]) or {} for run in runs])
+        _case_axis(axes, names)
         _finish(axes, f"{wanted[index]} ({describe(wanted[index]).unit or 'count'})", short=False)
         axes.xaxis.set_major_formatter(FuncFormatter(_short))
         axes.xaxis.set_major_locator(MaxNLocator(4))
     return Plot(
         _svg(figure, "cases side by side"),
         "The cases side by side",
-        "Means over the replications; whiskers are 95 % intervals. Cases share their random numbers, so small differences between them count.",
+        "Means over the replications; whiskers are 95 % intervals. Cases share their random numbers, so a difference between two is more certain than their intervals suggest.",
     )
 
 
-def _bars(axes: Any, names: Sequence[str], scalars: Sequence[Mapping[str, Any]]) -> None:
-    for place, scalar in enumerate(scalars):
-        mean = scalar.get("mean")
-        if mean is None:
-            axes.text(0.02, place, "–", va="center", color=MUTED, transform=axes.get_yaxis_transform())
-            continue
-        axes.barh(place, mean, height=0.62, color=COLOURS[place % 9])
-        if scalar.get("half_width"):
-            axes.errorbar(mean, place, xerr=scalar["half_width"], color=INK, capsize=2.5, linewidth=1)
+def _bars(axes: Any, scalars: Sequence[Mapping[str, Any]]) -> None:
+    """A bar with whisker per case, a dash where a case has no value."""
+    places = [place for place, scalar in enumerate(scalars) if scalar.get("mean") is not None]
+    means = [scalars[place]["mean"] for place in places]
+    halves = [scalars[place].get("half_width") or 0.0 for place in places]
+    axes.barh(places, means, height=0.62, color=[COLOURS[place % 9] for place in places])
+    axes.hlines(places, [m - h for m, h in zip(means, halves, strict=True)], [m + h for m, h in zip(means, halves, strict=True)], color=INK)
+    for place in set(range(len(scalars))) - set(places):
+        axes.text(0.02, place, "–", va="center", color=MUTED, transform=axes.get_yaxis_transform())
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
 
 

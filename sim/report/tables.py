@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,25 +113,18 @@ def grouped_rows(runs: Sequence[Document]) -> list[tuple[str, list[Row]]]:
     return list(groups.items())
 
 
-def _published_values(run: Document) -> list[tuple[str, float, str]]:
-    """(metric, value, note) of a run's published figures: `metric: value` or `metric: {value, source}`."""
-    found: list[tuple[str, float, str]] = []
-    for name, given in (run.get("published") or {}).items():
-        value, note = (given.get("value"), str(given.get("source") or given.get("note") or "")) if isinstance(given, Mapping) else (given, "")
-        if isinstance(value, int | float):
-            found.append((name, float(value), note))
-    return found
-
-
-def comparisons(names: Sequence[str], runs: Sequence[Document]) -> list[Comparison]:
-    """Published against simulated figures, for every case that has some."""
+def comparisons(published: Sequence[Mapping[str, Any]], names: Sequence[str], runs: Sequence[Document]) -> list[Comparison]:
+    """Published figures beside the simulated ones of the case that each names."""
+    by_name = dict(zip(names, runs, strict=True))
     found: list[Comparison] = []
-    for case, run in zip(names, runs, strict=True):
-        for metric, value, note in _published_values(run):
-            scalar = run["scalars"].get(metric)
-            mean = (scalar or {}).get("mean")
-            difference = "–" if mean is None else f"{100 * (mean - value) / value:+.2f} %" if value else plain(mean - value)
-            found.append(Comparison(case, metric, describe(metric).unit, plain(value), cell(scalar).text, difference, note))
+    for figure in published:
+        metric, value = figure["metric"], float(figure["value"])
+        scalar = by_name[figure["case"]]["scalars"].get(metric) if figure["case"] in by_name else None
+        mean = (scalar or {}).get("mean")
+        difference = "–" if mean is None else f"{100 * (mean - value) / value:+.2f} %" if value else plain(mean - value)
+        unit = describe(metric).unit
+        note = "; ".join(text for text in (figure.get("source"), figure.get("note")) if text)
+        found.append(Comparison(figure["case"], metric, unit, plain(value), cell(scalar).text, difference, note))
     return found
 
 
@@ -172,11 +167,12 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ± gets a question mark
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
-    names = [case.name for case in outcome.cases]
-    for table in _tables(Table, names, outcome.documents, console.width):
+    for table in _tables(Table, outcome, console.width):
         console.print(table)
     if any(run["replications"] > 1 for run in outcome.documents):
         console.print("Means over the replications, ± half of the 95 % interval.", style="dim")
@@ -188,16 +184,18 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     console.print(f"took     {duration(seconds) if seconds >= 10 else f'{seconds:.1f} s'}", markup=False)
 
 
-def _tables(table_type: Any, names: Sequence[str], runs: Sequence[Document], width: int) -> list[Any]:
+def _tables(table_type: Any, outcome: Outcome, width: int) -> list[Any]:
+    names, runs = [case.name for case in outcome.cases], outcome.documents
     rows = key_rows(runs)
-    widest = max((len(c.text) for r in rows for c in r.cells), default=8)
-    fits = 34 + len(names) * (max(widest, max(map(len, names))) + 3) <= width
+    heads = [name.replace(",", "\n") for name in names]
     table = table_type(box=None, pad_edge=False, header_style="bold")
-    if fits or len(names) == 1:
+    widest = max((len(c.text) for r in rows for c in r.cells), default=8)
+    column = max([widest, *(len(line) for head in heads for line in head.split("\n"))]) + 2
+    if len(names) == 1 or 34 + len(names) * column <= width:
         table.add_column("")
         table.add_column("", style="dim")
-        for name in names:
-            table.add_column(name if len(names) > 1 else "", justify="right")
+        for head in heads:
+            table.add_column(head if len(heads) > 1 else "", justify="right")
         for r in rows:
             table.add_row(r.name, r.unit, *(c.text for c in r.cells))
     else:
@@ -207,12 +205,14 @@ def _tables(table_type: Any, names: Sequence[str], runs: Sequence[Document], wid
             table.add_column(f"{r.name}\n{r.unit}", justify="right")
         for index, name in enumerate(names):
             table.add_row(name, *(r.cells[index].text for r in shown))
-    found = comparisons(names, runs)
-    if not found:
-        return [table]
-    beside = table_type(box=None, pad_edge=False, header_style="bold", title="published and simulated", title_justify="left")
-    for title, justify in (("case", "left"), ("figure", "left"), ("published", "right"), ("simulated", "right"), ("difference", "right"), ("", "left")):
-        beside.add_column(title, justify=justify)
+    found = comparisons(outcome.published, names, runs)
+    return [table, _beside(table_type, found)] if found else [table]
+
+
+def _beside(table_type: Any, found: Sequence[Comparison]) -> Any:
+    table = table_type(box=None, pad_edge=False, header_style="bold", title="published and simulated", title_justify="left")
+    for title in ("case", "figure", "", "published", "simulated", "difference", "source"):
+        table.add_column(title, justify="right" if title in ("published", "simulated", "difference") else "left")
     for c in found:
-        beside.add_row(c.case, f"{c.metric} {c.unit}".strip(), c.published, c.simulated, c.difference, c.note)
-    return [table, beside]
+        table.add_row(c.case, c.metric, c.unit, c.published, c.simulated, c.difference, c.note)
+    return table

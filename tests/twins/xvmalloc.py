@@ -22,7 +22,9 @@ class Page:
 class Xvmalloc:
     """align: bytes of a header, and of the alignment; step: bytes between two lists; may_take: pages that can still be had."""
 
-    def __init__(self, page_size: int = 4096, align: int = 8, step: int | None = None, may_take: int = 1 << 40, max_objects: int = 1 << 40) -> None:
+    def __init__(
+        self, page_size: int = 4096, align: int = 8, step: int | None = None, may_take: int = 1 << 40, max_objects: int = 1 << 40
+    ) -> None:
         self.page_size, self.align, self.may_take, self.max_objects = page_size, align, may_take, max_objects
         if step is None:
             step = 16 if page_size == 65536 else page_size // 512
@@ -149,7 +151,7 @@ class Xvmalloc:
         return {i: [(b.page.serial, b.offset, b.size) for b in self.lists[i]] for i in sorted(self.lists)}
 
     def check(self) -> None:
-        """A page is covered by its blocks without a gap; two free ones never touch; exactly the free ones of 32 bytes and more are listed."""
+        """A page is covered by its blocks without a gap; two free ones never touch; exactly the free ones from 32 bytes on are listed."""
         for page in self.pages:
             at = 0
             for block, after in zip(page.blocks, [*page.blocks[1:], None], strict=True):

@@ -1,0 +1,206 @@
+"""The command line.  Exit status: 0 done, 2 the user's input is wrong, 1 anything else.
+
+Everything heavy is imported inside its command, so that --help, check, list and schema start at once and without Numba.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from models.errors import InputError
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads")
+
+_CONFIG = click.argument("config", type=click.Path())
+_SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key, such as machine.memory=120MiB; repeatable.")
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("mempress")
+    except metadata.PackageNotFoundError:
+        return "0.1.0 (not installed)"
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"mempress {_version()}")
+        context.exit()
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line.rstrip())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version.")
+def cli() -> None:
+    """Simulate a Linux VM under memory pressure, with and without compressed swap.
+
+    A run is described in YAML; configs/quickstart.yaml is a good start, docs/configuration.md lists every key.
+    """
+
+
+@cli.command()
+@_CONFIG
+@_SETS
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the run's folder is made.")
+@click.option("--again", is_flag=True, help="Run again what is there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option(
+    "--trace", type=click.Path(path_type=Path), default=None, help="Write what happened to which page to this file (one case only)."
+)
+@click.option("--check", is_flag=True, help="Check the machine's invariants after every step (slow).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def run(config: str, sets: tuple[str, ...], out: Path, again: bool, jobs: int | None, trace: Path | None, check: bool, quiet: bool) -> int:
+    """Simulate CONFIG, all cases of its sweep, and write results and a report."""
+    from sim.config.load import load
+
+    loaded = load(config, sets)
+    from sim.run import run as run_loaded
+
+    return run_loaded(loaded, out=out, again=again, jobs=jobs, trace=trace, check=check, quiet=quiet)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
+def check(config: str, sets: tuple[str, ...]) -> int:
+    """Check CONFIG without running it; print every value and where it comes from."""
+    from sim.config.load import load
+    from sim.config.text import checked
+
+    _echo(checked(load(config, sets)))
+    return DONE
+
+
+@cli.command("list")
+@click.argument("kind", required=False, type=click.Choice(KINDS), metavar="[KIND]")
+def list_names(kind: str | None) -> int:
+    """List everything that a configuration can name, with its source.
+
+    KIND is one of policies, backends, devices, allocators, compressors, contents, workloads.
+    """
+    from sim.config.text import listed
+
+    _echo(listed(kind))
+    return DONE
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, hidden=True, help="Print docs/configuration.md instead.")
+def schema(markdown: bool) -> int:
+    """Print the JSON Schema of a configuration, for editors."""
+    if markdown:
+        from sim.config.text import markdown as reference
+
+        _echo(reference())
+        return DONE
+    import json
+
+    from sim.config.reference import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return DONE
+
+
+@cli.command()
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--allocator", required=True, metavar="NAME", help="An allocator: `mempress list allocators` names them.")
+def replay(trace: Path, allocator: str) -> int:
+    """Drive an allocator with the operations of TRACE (.gz or not) and print its answers."""
+    from sim.replay import replay as replay_trace
+
+    replay_trace(trace, allocator, sys.stdout)
+    return DONE
+
+
+@cli.command()
+@click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+def report(run_dir: Path) -> int:
+    """Write report.html of a run's or sweep's folder again."""
+    from sim.report import write_report
+
+    click.echo(str(write_report(run_dir)))
+    return DONE
+
+
+@cli.command("explain-page")
+@click.argument("page", type=click.IntRange(0))
+@click.option("--trace", required=True, type=click.Path(path_type=Path), help="An event log that `run --trace` wrote.")
+def explain_page(page: int, trace: Path) -> int:
+    """Tell the life of one page from an event log."""
+    from sim.events import explain_page as explain
+
+    explain(trace, page, sys.stdout)
+    return DONE
+
+
+def _say(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        pass  # nobody is there to read it
+
+
+def _internal(error: BaseException) -> int:
+    if os.environ.get("MEMPRESS_DEBUG") == "1":
+        import traceback
+
+        _say("".join(traceback.format_exception(error)).rstrip())
+    text = " ".join(str(error).split())
+    _say(f"mempress: internal error: {type(error).__name__}{f': {text}' if text else ''} (MEMPRESS_DEBUG=1 shows where)")
+    return FAILED
+
+
+def _quiet_pipe() -> int:
+    """The reader of our output has gone: stop without a word, also when Python flushes at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            pass
+    return FAILED
+
+
+def execute(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status and says what was wrong on standard error."""
+    try:
+        status = cli.main(arguments, prog_name="mempress", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        _say(error.format_message())
+        return WRONG_INPUT
+    except click.ClickException as error:
+        error.show()
+        return WRONG_INPUT
+    except InputError as error:
+        _say(str(error))
+        return WRONG_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        _say("mempress: stopped")
+        return FAILED
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except Exception as error:
+        return _internal(error)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(execute())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Text about configurations: what `mempress check` and `mempress list` print, and docs/configuration.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.registry import Option
+from sim.config.load import Loaded
+from sim.config.problems import dotted
+from sim.config.reference import NOUNS, PLACES, default_text, entries, flat, rows
+from sim.config.schema import Workload
+from sim.config.values import SCALARS, expected
+from sim.config.walk import in_words, leaves
+
+_WIDEST_VALUE = 44
+
+
+def checked(loaded: Loaded) -> Iterator[str]:
+    """The lines of `check`: every effective value, what it is, and where it comes from; then the sweep's cases."""
+    table = []
+    for leaf in leaves(loaded.config):
+        key = dotted(leaf.path)
+        if leaf.path[0] in ("sweep", "published") and not getattr(loaded.config, str(leaf.path[0])):
+            continue
+        table.append((key, in_words(leaf.option, leaf.value), loaded.origin.get(key, "default")))
+    wide_key = max(len(row[0]) for row in table)
+    wide_value = min(max(len(row[1]) for row in table), _WIDEST_VALUE)
+    for key, value, origin in table:
+        yield f"{key:<{wide_key}}  {value:<{wide_value}}  {origin}"
+    yield ""
+    if loaded.config.sweep is not None:
+        yield from ("case  " + case.name for case in loaded.cases[:50])
+        if len(loaded.cases) > 50:
+            yield f"      ... and {len(loaded.cases) - 50} more"
+    runs = sum(case.config.replications for case in loaded.cases)
+    yield f"{_number(len(loaded.cases), 'case')}, {_number(runs, 'run')}, from {', '.join(loaded.files)}: nothing wrong"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(folder: str | None) -> Iterator[str]:
+    """The lines of `list`: everything that a configuration can name, one line each with its source."""
+    found = list(entries(folder))
+    tables = [(name, "table", text, source) for name, text, source in (_tables() if folder in (None, "contents") else ())]
+    table = [(entry.name, NOUNS[home], entry.doc, entry.source) for home, entry in found] + tables
+    wide = [max((len(row[column]) for row in table), default=0) for column in range(3)]
+    for name, noun, doc, source in table:
+        yield f"{noun:<{wide[1]}}  {name:<{wide[0]}}  {doc:<{wide[2]}}  {source}"
+
+
+def _tables() -> Iterator[tuple[str, str, str]]:
+    """Shipped tables of page contents: (name, description, source)."""
+    from importlib.util import find_spec
+
+    if find_spec("models.contents.tables") is None:
+        return
+    from models.contents import tables
+
+    for table in getattr(tables, "TABLES", ()):
+        yield table.name, f"contents of {table.doc}", table.source
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _table(pairs: Iterator[tuple[str, Option]] | list[tuple[str, Option]]) -> Iterator[str]:
+    yield "| key | allowed | default | what it is | source |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, option in pairs:
+        allowed = expected(option) if option.type in SCALARS or option.type.startswith("list:") else _allowed(option)
+        unit = f" [{option.unit}]" if option.unit and option.type in ("int", "float", "choice") else ""
+        default = default_text(option)
+        shown = default if default in ("required", "") else f"`{default}`"
+        yield f"| `{name}` | {_cell(allowed)}{unit} | {_cell(shown)} | {_cell(option.doc)} | {_cell(option.source)} |"
+
+
+def _allowed(option: Option) -> str:
+    if option.type.startswith("part:"):
+        folder = option.type.partition(":")[2]
+        return f"{NOUNS[folder]}, see [{folder}](#{folder})"
+    return "a mapping"
+
+
+_HEAD = """# Configuration reference
+
+Written by `mempress schema --markdown`; every key is described in one place in the source (sim/config/schema.py,
+models/memory/settings.py and the registries models/*/registry.py), and this page is made from it.
+
+Sizes and times carry a unit: `KiB`, `MiB`, `GiB`, `TiB`, `PiB` are powers of 1024 and `kB`, `MB`, `GB`, `TB`, `PB` powers of 1000;
+times are `ns`, `us`, `ms`, `s`, `min`, `h`. A number without a unit is an error, apart from 0. In Python an int is taken as bytes or nanoseconds.
+
+Numbers are decimal: `1e3` is 1000; `010`, `0x10`, `1_000`, `12:30:45` are text. Only `true` and `false` are booleans: `yes`, `no`,
+`on` and `off` are text. A key may stand only once. Anchors and aliases are allowed, tags and merge keys (`<<`) are not.
+
+**Building on another file.** `extends: other.yaml`, or a list of files of which later ones win. Mappings are merged key by key,
+anything else (lists too) is replaced. Where a file changes a `kind`, settings that only the old kind has are dropped.
+
+**Overriding.** `--set machine.memory=120MiB`; the value is YAML. Items of a list are named by index or by their `name`:
+`--set workloads.compiler.start=1s`. Paths of files are relative to the file that names them, with `--set` to the current directory.
+
+**Parts** (`kind`) may be written short: `policy: linux-lru` is `policy: {kind: linux-lru}`.
+
+**Sweep.** `sweep: {grid: {key: [values], ...}}` runs every combination, `sweep: {cases: [{name: NAME, set: {key: value, ...}}, ...]}` the
+given ones; keys are dotted, as for `--set`. At most 100,000 runs (cases times replications).
+
+**Plug-ins.** `kind: path/to/file.py:NAME` uses a part from a file of your own. NAME is a literal dict in that file, which is read without
+running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "options": [{"name": "...", "type": "int", "default": 3}, ...]}`.
+`target` is the attribute of the same file that a run uses; an option has the fields of `models.registry.Option`.
+"""
+
+
+def markdown() -> Iterator[str]:
+    """The lines of docs/configuration.md."""
+    yield _HEAD
+    sections: dict[str, list[tuple[str, Option]]] = {}
+    for row in rows():
+        sections.setdefault(row.path.partition(".")[0].removesuffix("[]") if "." in row.path else "", []).append((row.path, row.option))
+    for section, found in sections.items():
+        yield f"## {section or 'Top level'}\n"
+        yield from _table(found)
+        yield ""
+    for folder, noun in NOUNS.items():
+        yield f"## {folder}\n"
+        yield f"Used at: {PLACES[folder]}.\n"
+        if folder == "workloads":
+            yield "Every workload has these keys:\n"
+            yield from _table(list(flat(Workload.common)))
+            yield ""
+        for _, entry in entries(folder):
+            yield f"### {noun} `{entry.name}`\n"
+            yield f"{entry.doc[:1].upper()}{entry.doc[1:]}. Source: {entry.source}.\n"
+            if entry.preset:
+                fixed = ", ".join(f"`{name}: {value}`" for name, value in entry.preset.items())
+                yield f"The name fixes {fixed}.\n"
+            options = [(name, option) for name, option in flat(entry.options) if name not in entry.preset]
+            if options:
+                yield from _table(options)
+                yield ""

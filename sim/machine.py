@@ -1,0 +1,195 @@
+"""One replication of one configuration: build the VM, let its actors run, collect the figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models.devices.ssd import SECOND
+from models.jit import report_compile_time
+from models.memory import state as st
+from models.memory.check import problems
+from models.memory.fault import S_ACCESSES
+from models.registry import resolve
+from models.vmstat import NAMES
+from sim.actors.disk import Disk
+from sim.actors.kswapd import Kswapd
+from sim.actors.sampler import Sampler
+from sim.actors.task import Task
+from sim.build import Plan, build
+from sim.collect import histogram, mark, scalars_of
+from sim.config.schema import Config
+from sim.errors import UserError
+from sim.events import EventLog
+from sim.plan import WorkloadPlan, plan_of
+from sim.progress import Progress
+from sim.results import Replication, TaskResult
+from sim.vm import Vm
+
+TELL_EVERY_S = 0.2
+
+
+def prepare(config: Config) -> None:
+    """Import and compile everything that a run of this configuration needs, so that workers find it in the cache."""
+    plan_parts = [config.backend, config.reclaim.policy, *config.devices.values(), *config.workloads]
+    pooled = resolve(config.backend.entry.target).pool_part(config.backend.options)
+    for part in (*plan_parts, *(pooled or ())):
+        resolve(part.entry.target)
+    report_compile_time()
+
+
+def _tasks(vm: Vm, workloads: list[WorkloadPlan]) -> list[list[Task]]:
+    """The processes of each workload, none started."""
+    groups = []
+    for workload in workloads:
+        group = [
+            Task(vm, workload.first + i, workload.name, process, workload.oom_score_adj)
+            for i, process in enumerate(workload.program.processes)
+        ]
+        for task in group:
+            task.group = group
+        vm.tasks.extend(group)
+        groups.append(group)
+    return groups
+
+
+def _start(vm: Vm, workloads: list[WorkloadPlan], groups: list[list[Task]]) -> None:
+    for workload, group in zip(workloads, groups, strict=True):
+        if workload.start == 0:
+            group[0].start()
+        else:
+            later = vm.env.timeout(workload.start)
+            assert later.callbacks is not None
+            later.callbacks.append(lambda _, task=group[0]: task.start())
+
+
+class _Teller:
+    """Tells the caller how far the run is, a few times a second of real time."""
+
+    def __init__(self, vm: Vm, config: Config, tell: Callable[[Progress], None] | None) -> None:
+        self.vm = vm
+        self.tell = tell
+        self.end = 0 if config.until_done else int(config.duration)
+        self.total = sum(task.process.ops or 0 for task in vm.tasks)
+        self.next = time.monotonic() + TELL_EVERY_S
+
+    def tick(self) -> None:
+        """Called after each sample."""
+        if self.tell is None or time.monotonic() < self.next:
+            return
+        self.next = time.monotonic() + TELL_EVERY_S
+        now, accesses = int(self.vm.env.now), int(self.vm.num[st.ACCESSES])
+        share = now / self.end if self.end else accesses / self.total if self.total else 0.0
+        self.tell(Progress(now, min(share, 1.0), accesses))
+
+
+def _checked(vm: Vm) -> None:
+    """Look at every invariant after every step."""
+
+    def look() -> None:
+        bad = problems(vm.arrays, vm.built.pool)
+        if bad:
+            raise AssertionError(f"at {int(vm.env.now)} ns the machine is not consistent:\n  " + "\n  ".join(bad))
+
+    vm.after_every_step = look
+
+
+def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[Vm, list[list[Task]]]:
+    """A VM at time 0 with its device, kswapd and tasks."""
+    machine = config.machine
+    vm = Vm(build(plan), machine.cpus, machine.scheduler, config.costs)
+    if config.swap is not None:
+        part = config.devices[config.swap.device]
+        vm.swap = Disk(vm.env, config.swap.device, resolve(part.entry.target)(part.options), machine.page_size, vm.io_done)
+    vm.kswapd = Kswapd(vm)
+    vm.env.process(vm.kswapd.run())
+    groups = _tasks(vm, workloads)
+    _start(vm, workloads, groups)
+    return vm, groups
+
+
+def _event_log(vm: Vm, path: Path) -> EventLog:
+    names = [f"{task.workload}/{task.group.index(task)}" for task in vm.tasks]
+    log = EventLog(path, st.EVENTS, vm.arrays.proc[:, st.FIRST_PAGE].tolist(), names)
+    vm.on_log = log.write
+    return log
+
+
+def _task_results(vm: Vm) -> list[TaskResult]:
+    results = []
+    for task in vm.tasks:
+        if task.started:
+            end = task.finished if task.ended.triggered else int(vm.env.now)
+            name = task.workload if len(task.group) == 1 else f"{task.workload}/{task.group.index(task)}"
+            results.append(TaskResult(name, task.status, (end - task.began) / SECOND, int(task.own[S_ACCESSES])))
+    return results
+
+
+def simulate(
+    config: Config,
+    replication: int,
+    *,
+    check: bool = False,
+    trace: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Replication:
+    """Run one replication.
+
+    check     look at every invariant of the machine after every step (slow)
+    trace     write the event log there
+    progress  called a few times a second of real time
+    Raises UserError for input that only shows when it is read (a trace's pages, contents).
+    """
+    plan, workloads = plan_of(config, replication, trace is not None)
+    vm, groups = make_vm(config, plan, workloads)
+    report_compile_time()
+    log = _event_log(vm, trace) if trace is not None else None
+    if check:
+        _checked(vm)
+    try:
+        result = _run(vm, config, plan, groups, progress)
+    except BaseException:
+        if log is not None:
+            log.close(keep=False)
+        raise
+    if log is not None:
+        log.close(keep=True)
+    return result
+
+
+def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Callable[[Progress], None] | None) -> Replication:
+    teller = _Teller(vm, config, tell)
+    sampler = Sampler(vm, config.output.interval, plan.kernel_reserved // plan.page_size, teller.tick)
+    sampler.warm_up = config.warm_up
+    env = vm.env
+    env.process(sampler.run())
+    done = env.all_of([group[0].ended for group in groups])
+    end = done if config.until_done else done | env.timeout(int(config.duration))
+    begin = mark(vm, sampler)
+    if config.warm_up:
+        warm = env.timeout(config.warm_up)
+        env.run(until=warm | end)
+        if not warm.processed:
+            raise UserError(f"warm_up: the run is over after {int(env.now) / SECOND:g} s, before its warm-up of {config.warm_up / SECOND:g} s")
+        begin = mark(vm, sampler)
+    if not end.triggered:
+        env.run(until=end)
+    sampler.sample()
+    scalars = scalars_of(vm, begin, mark(vm, sampler), sampler)
+    tasks = _task_results(vm)
+    for task in tasks:
+        scalars[f"task.{task.name}.run_time"] = task.run_time_s
+    hist = vm.arrays.hist
+    return Replication(
+        scalars={name: float(value) for name, value in scalars.items()},
+        series=sampler.series,
+        histograms={name: histogram(np.asarray(hist[i])) for i, name in enumerate(st.HISTOGRAMS)},
+        vmstat={name: int(value) for name, value in zip(NAMES, vm.vmstat, strict=True)},
+        backend=vm.built.backend_counters(vm.built.backend_num),
+        tasks=tasks,
+        accesses=int(vm.num[st.ACCESSES]),
+        simulated_s=int(env.now) / SECOND,
+    )

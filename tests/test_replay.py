@@ -1,0 +1,221 @@
+"""`replay`: every line of the answers of the original allocators, small cases answered by the plain twins, and bad traces."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+from pathlib import Path
+
+import pytest
+
+from models.allocators.registry import REGISTRY
+from models.allocators.trace_text import LARGEST_ID
+from sim.errors import UserError
+from sim.replay import read_trace, replay, trace_name
+from tests.twins.xcfmalloc import Xcfmalloc
+from tests.twins.xvmalloc import Xvmalloc
+
+ROOT = Path(__file__).resolve().parent.parent
+ORACLE = ROOT.parent / "shared" / "oracle"
+CASES = Path(__file__).parent / "oracle_cases"
+TAGS = {
+    "xvmalloc-2.6.37-align4": (lambda: Xvmalloc(align=4, step=8), "xvmalloc, Linux 2.6.37.6, 4-byte alignment"),
+    "xvmalloc-3.0-align8": (lambda: Xvmalloc(align=8), "xvmalloc, Linux 3.0.43, 64-bit, 8-byte alignment"),
+    "xcfmalloc-v1-32bit": (lambda: Xcfmalloc(rule="v1", header=32), "xcfmalloc v1 as posted 2011-08-31, 32-bit"),
+    "xcfmalloc-v2-32bit": (lambda: Xcfmalloc(rule="v2", header=32), "xcfmalloc v2 selection rule, 32-bit"),
+    "xcfmalloc-v2-64bit": (lambda: Xcfmalloc(rule="v2", header=64), "xcfmalloc v2 selection rule, 64-bit"),
+}
+
+
+def answers(path: Path, tag: str) -> list[str]:
+    out = io.StringIO()
+    replay(path, tag, out)
+    return out.getvalue().splitlines()
+
+
+# --- the originals ---------------------------------------------------------------------------------------------------
+
+
+def oracle_traces() -> list[Path]:
+    return sorted((ORACLE / "traces").glob("*.trace.gz"))
+
+
+@pytest.mark.skipif(not oracle_traces(), reason="no answers of the original allocators in ../shared/oracle")
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_line_agrees_with_the_originals(tag):
+    for path in oracle_traces():
+        with gzip.open(ORACLE / "answers" / f"{trace_name(path)}.{tag}.ans.gz", "rt") as file:
+            expected = file.read().splitlines()
+        got = answers(path, tag)
+        placed = [line for line in expected if line.startswith("a")]
+        assert [line for line in got if line.startswith("a")][: len(placed)] == placed, path.name
+        assert [line for line in got if not line.startswith("a")] == [line for line in expected if not line.startswith("a")], path.name
+
+
+# --- small cases -----------------------------------------------------------------------------------------------------
+
+
+def fnv(numbers: list[int]) -> str:
+    value = 1469598103934665603
+    for number in numbers:
+        for byte in number.to_bytes(4, "little"):
+            value = (value ^ byte) * 1099511628211 % 2**64
+    return f"{value:016x}"
+
+
+def twin_answers(text: str, tag: str, name: str) -> list[str]:
+    """What the plain twin answers to a trace."""
+    make, title = TAGS[tag]
+    twin = make()
+    lines = [f"# {title}; PAGE_SIZE 4096; trace {name}"]
+    for line in text.splitlines():
+        word, *numbers = line.split() or ["#"]
+        if word == "a":
+            got = twin.alloc(int(numbers[0]), int(numbers[1]))
+            shown = "E" if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
+            lines.append(f"a {numbers[0]} {shown}")
+        elif word == "f":
+            twin.free(int(numbers[0]))
+        elif word == "s":
+            counters = twin.counters() if isinstance(twin, Xcfmalloc) else {}
+            lines.append(" ".join(["s", str(twin.tally()["pool_pages"]), *(f"{k}={v}" for k, v in counters.items())]))
+            lines.append("D " + fnv([n for who in sorted(twin.objects) for place in twin.where(who) for n in (who, *place)]))
+    return lines
+
+
+def make_case(seed: int) -> str:
+    """A trace with every kind of line: random sizes of one kind per seed, frees of live and of other objects."""
+    rng = random.Random(seed)
+    size = {
+        1: lambda: rng.randint(0, 4110),
+        2: lambda: int(rng.gauss(3072, 60)),
+        3: lambda: rng.choice([1, 28, 64, 104, 116, 1000, 2000, 2044, 4080, 4084, 4088, 4092]),
+    }[seed]
+    lines, ident = [f"# case{seed}: every kind of line, seed {seed}"], 0
+    for step in range(600):
+        if rng.random() < (0.65 if step < 350 else 0.4):
+            lines.append(f"a {ident} {size()}")
+            ident += 1
+        else:
+            lines.append(f"f {rng.randint(0, ident + 2)}")
+        if step % 50 == 25:
+            lines.append(rng.choice(["c", "r 3", f"b {rng.randint(0, ident)}", f"u {rng.randint(0, ident)}"]))
+        if step % 150 == 149:
+            lines.append("s")
+    lines += [f"f {i}" for i in range(ident)] + ["s"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("case", ["case1", "case2", "case3"])
+def test_small_cases(case, tag):
+    """Files, the twins and `replay` say the same."""
+    path = CASES / f"{case}.trace"
+    expected = (CASES / f"{case}.{tag}.ans").read_text().splitlines()
+    assert twin_answers(path.read_text(), tag, case) == expected
+    assert answers(path, tag) == expected
+    assert path.read_text() == make_case(int(case[-1]))
+
+
+def test_defaults_are_the_64_bit_versions(tmp_path):
+    path = CASES / "case1.trace"
+    assert answers(path, "xvmalloc") == answers(path, "xvmalloc-3.0-align8")
+    assert answers(path, "xcfmalloc") == answers(path, "xcfmalloc-v2-64bit")
+
+
+def test_packed_or_not_is_seen_by_content(tmp_path):
+    data = (CASES / "case2.trace").read_bytes()
+    for name, content in (("case2.trace", gzip.compress(data)), ("case2.trace.gz", data)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert answers(path, "xcfmalloc") == answers(CASES / "case2.trace", "xcfmalloc")
+
+
+def test_layout_of_lines_is_free(tmp_path):
+    path = tmp_path / "t.trace"
+    path.write_bytes(b"\n# a note\r\n  a 3\t100  \r\n\na 7 5000\nf 99\nf 268435455\nb 268435455\nf 3\ns")
+    assert answers(path, "xvmalloc") == [
+        "# xvmalloc, Linux 3.0.43, 64-bit, 8-byte alignment; PAGE_SIZE 4096; trace t",
+        "a 3 0 8",
+        "a 7 E",
+        "s 0",
+        "D 14650fb0739d0383",
+    ]
+
+
+def test_every_registered_name_can_be_replayed():
+    for entry in REGISTRY:
+        got = answers(CASES / "case1.trace", entry.name)
+        assert got[0].endswith("; PAGE_SIZE 4096; trace case1")
+        assert sum(line.startswith("a ") for line in got) == read_trace(CASES / "case1.trace").allocs
+
+
+def test_more_operations_than_a_batch(tmp_path):
+    """Batches end in the middle of anything."""
+    path = tmp_path / "many.trace"
+    path.write_text("".join(f"a {i} {i % 4000}\n" + (f"f {i // 2}\n" if i % 3 else "s\n" if i % 700 == 0 else "") for i in range(60_000)))
+    got = answers(path, "xvmalloc")
+    twin_part = path.read_text().splitlines()[:5000]
+    expected = twin_answers("\n".join(twin_part), "xvmalloc-3.0-align8", "many")
+    assert got[: len(expected)] == expected
+    assert sum(line.startswith("a ") for line in got) == 60_000
+    assert [line.split()[1] for line in got if line.startswith("a ")] == [str(i) for i in range(60_000)]
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "what"),
+    [
+        (b"", "", "empty"),
+        (b"# only a note\n\n", "", "no operation"),
+        (b"a 0 100\nz 1\n", ":2:", "unknown operation"),
+        (b"a 0 100\na 1\n", ":2:", "not an operation"),
+        (b"a 0 100\na 1 \n", ":2:", "not an operation"),
+        (b"a 0 100 7\n", ":1:", "not an operation"),
+        (b"a0 100\n", ":1:", "not an operation"),
+        (b"a 0 1e3\n", ":1:", "not an operation"),
+        (b"a 0 10.5\n", ":1:", "not an operation"),
+        (b"# x\ns 3\n", ":2:", "not an operation"),
+        (b"f\n", ":1:", "not an operation"),
+        (b"r x\n", ":1:", "not an operation"),
+        (b"a 0 -5\n", ":1:", "negative"),
+        (b"f -1\n", ":1:", "negative"),
+        (b"a 0 2147483648\n", ":1:", "too large"),
+        (b"a 0 99999999999999999999999999\n", ":1:", "too large"),
+        (f"a {LARGEST_ID + 1} 5\n".encode(), ":1:", "too large"),
+        (b"a 0 1\na 1 1\na 1 1\n", ":3:", "count up"),
+        (b"a 5 1\ns\nf 5\na 4 1\n", ":4:", "count up"),
+        (b"a 0 100\n\x7fELF\x02\x01\n", ":2:", "binary"),
+        (b"\x00\x01\x02\x03", ":1:", "binary"),
+        ("a 0 100\na 1 ١\n".encode(), ":2:", "binary"),
+        (b"\x1f\x8b\x08\x00garbage that is no gzip", "", "gzip"),
+        (gzip.compress(b"a 0 100\n" * 100)[:-12], "", "too early"),
+        (gzip.compress(b""), "", "empty"),
+    ],
+)
+def test_bad_traces_are_told_with_file_and_line(tmp_path, content, where, what):
+    path = tmp_path / "bad.trace"
+    path.write_bytes(content)
+    out = io.StringIO()
+    with pytest.raises(UserError) as error:
+        replay(path, "xvmalloc", out)
+    assert str(error.value).startswith(f"{path}{where or ':'}")
+    assert what in str(error.value)
+    assert "\n" not in str(error.value)
+    assert out.getvalue() == ""
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for path in (tmp_path / "absent.trace", tmp_path):
+        with pytest.raises(UserError, match="cannot read"):
+            replay(path, "xvmalloc", io.StringIO())
+
+
+def test_unknown_allocator_names_the_nearest():
+    with pytest.raises(UserError, match=r"did you mean .*xcfmalloc"):
+        replay(CASES / "case1.trace", "xcfmaloc", io.StringIO())
+    with pytest.raises(UserError, match="did you mean"):
+        replay(CASES / "case1.trace", "", io.StringIO())
