@@ -6,8 +6,14 @@ so `check`, `list`, `schema` and `--help` read all registries in milliseconds.  
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
+import sys
+from types import ModuleType
 from typing import Any, NamedTuple
+
+from models.errors import InputError
 
 
 class Option(NamedTuple):
@@ -61,6 +67,23 @@ class Entry(NamedTuple):
 
 
 def resolve(target: str) -> Any:
-    """Import "package.module:attribute" and return the attribute."""
-    module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    """Import "package.module:attribute" (or "/path/to/file.py:attribute", a plug-in) and return the attribute."""
+    module, _, attribute = target.rpartition(":")
+    return getattr(_load_file(module) if module.endswith(".py") else importlib.import_module(module), attribute)
+
+
+def _load_file(path: str) -> ModuleType:
+    """The module of a plug-in's file, once in a process, under a name that is the same in every process."""
+    name = f"mempress_plugin_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise InputError(f"{path}: cannot be loaded as a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise InputError(f"{path}: this plug-in cannot be loaded: {type(error).__name__}: {error}") from error
+    return sys.modules[name]

@@ -5,6 +5,7 @@ Everything heavy is imported inside its command, so that --help, check, list and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -91,7 +92,7 @@ def list_names(kind: str | None) -> int:
 
     KIND is one of policies, backends, devices, allocators, compressors, contents, workloads.
     """
-    from sim.config.text import listed
+    from sim.config.names import listed
 
     _echo(listed(kind))
     return DONE
@@ -147,10 +148,8 @@ def explain_page(page: int, trace: Path) -> int:
 
 
 def _say(text: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody may be there to read it
         click.echo(text, err=True)
-    except OSError:
-        pass  # nobody is there to read it
 
 
 def _internal(error: BaseException) -> int:
@@ -166,10 +165,8 @@ def _internal(error: BaseException) -> int:
 def _quiet_pipe() -> int:
     """The reader of our output has gone: stop without a word, also when Python flushes at the end."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (OSError, ValueError):
-            pass
     return FAILED
 
 

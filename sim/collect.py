@@ -10,7 +10,7 @@ from models.backends import backend as bs
 from models.memory import state as st
 from models.vmstat import INDEX, NAMES
 from sim.results import Histogram
-from sim.statistics import histogram_quantile
+from sim.statistics import quantile_of_histogram
 
 if TYPE_CHECKING:
     from sim.actors.sampler import Sampler
@@ -92,8 +92,7 @@ def _quantiles(scalars: dict[str, float], name: str, counts: Array, points: dict
     middle = [(a + b) / 2 for a, b in zip(shape.edges_ns, shape.edges_ns[1:], strict=False)]
     scalars[f"{name}_mean"] = sum(m * n for m, n in zip(middle, shape.counts, strict=True)) / total / MICROSECOND
     for key, share in points.items():
-        found = histogram_quantile(shape.edges_ns, shape.counts, share)
-        scalars[f"{name}_{key}"] = NAN if found is None else found / MICROSECOND
+        scalars[f"{name}_{key}"] = quantile_of_histogram(shape.edges_ns, shape.counts, share) / MICROSECOND
 
 
 def _reclaim(scalars: dict[str, float], d: dict[str, int], seconds: float) -> None:

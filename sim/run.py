@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     cases    the cases in order;  folders: their run folders;  documents: their run.json
     published  published figures to put beside the simulated ones
     folder   the folder to look at: the sweep's, or the only run's
-    report   its report.html
+    report   its report.html (there unless it was not wanted)
     reused   names of the cases that were there already
     """
 
@@ -62,6 +62,7 @@ def execute(
     jobs: int | None = None,
     trace: Path | None = None,
     check: bool = False,
+    report: bool = True,
     reporter: Reporter | None = None,
     simulate: Callable[..., Replication] | None = None,
     command: Sequence[str] | None = None,
@@ -72,6 +73,7 @@ def execute(
     jobs      worker processes at most, default one per core
     trace     where the event log of replication 0 goes (a configuration with one case only)
     check     check the machine's invariants all the time
+    report    write report.html too
     simulate  instead of sim.machine.simulate
     Errors: UserError, RunError, KeyboardInterrupt; cases that were finished keep their folders.
     """
@@ -96,12 +98,12 @@ def execute(
         folder = out / sweep_identity(loaded.config, cases)[0]
         if todo or existing(out, folder.name, SWEEP_FILE) is None:
             write_sweep(out, loaded.config, cases, provenance(started, command))
-    report = folder / REPORT_FILE
-    if todo or not report.exists():
+    page = folder / REPORT_FILE
+    if report and (todo or not page.exists()):
         from sim.report import write_report
 
-        report = write_report(folder)
-    return Outcome(cases, [out / case.identity.folder for case in cases], documents, published, folder, report, reused)
+        page = write_report(folder)
+    return Outcome(cases, [out / case.identity.folder for case in cases], documents, published, folder, page, reused)
 
 
 def _simulate(

@@ -37,6 +37,7 @@ _UNCLEAR = {
     "m": "minutes are min, milliseconds are ms",
 }
 _TEXT = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[A-Za-zµμ]*)", re.ASCII)
+_READ_ONLY = ("min", "h")
 _LONGEST = 60  # characters of a sensible quantity; longer ones are not worth exact arithmetic
 
 
@@ -96,24 +97,24 @@ def parse_time(text: str) -> int:
 def _format(value: int, units: Mapping[str, int], zero: str) -> str:
     if value == 0:
         return zero
-    best = ""
+    best, best_unit = "", ""
     for unit, factor in units.items():
         whole, rest = divmod(value * 1000, factor)
-        if rest:
-            continue  # more than three decimals
+        if rest or whole < 1000 or unit in _READ_ONLY:
+            continue  # more than three decimals, or less than one of the unit
         number = f"{whole // 1000}.{whole % 1000:03d}".rstrip("0").rstrip(".")
-        if not best or len(number) + len(unit) < len(best):
-            best = number + unit
-    return best
+        if not best or len(number) < len(best):
+            best, best_unit = number, unit
+    return best + best_unit
 
 
 def format_size(size: int) -> str:
-    """The shortest exact text for `size` >= 0 bytes: 167772160 gives "160MiB", 530000000 gives "530MB"."""
+    """The exact text with the fewest digits for `size` >= 0 bytes: 167772160 gives "160MiB", 530000000 gives "530MB"."""
     return _format(size, SIZES, "0B")
 
 
 def format_time(time: int) -> str:
-    """The shortest exact text for `time` >= 0 ns: 1500000 gives "1.5ms"."""
+    """The exact text with the fewest digits for `time` >= 0 ns: 1500000 gives "1.5ms"."""
     return _format(time, TIMES, "0s")
 
 

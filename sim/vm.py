@@ -13,6 +13,7 @@ import numpy as np
 from simpy import Environment
 
 from models.memory import state as st
+from models.memory.fault import SIGNAL_OUTPUT, SIGNAL_WAKE
 from models.memory.steps import io_done
 from sim.actors.cpus import Cpus
 from sim.actors.disk import Disk
@@ -85,23 +86,28 @@ class Vm:
         self.tasks: list[Task] = []
         self.on_log: Callable[[Array], None] | None = None
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
+        self.logging = bool(built.arrays.num[st.LOG_ON])
         self.written = 0  # pages whose writing has ended
 
-    def after_step(self) -> None:
-        """Start what the last compiled step asked for."""
+    def after_step(self, step: int) -> None:
+        """Do what a compiled step asked for in its report."""
+        if step & SIGNAL_OUTPUT:
+            self._empty_rings()
+        if step & SIGNAL_WAKE:
+            self.num[st.WAKE] = 0
+            if self.kswapd is not None:
+                self.kswapd.wake()
+        if self.after_every_step is not None:
+            self.after_every_step()
+
+    def _empty_rings(self) -> None:
         num = self.num
         if num[st.RING]:
             self._start_io(int(num[st.RING]))
-        if num[st.WAKE]:
-            num[st.WAKE] = 0
-            if self.kswapd is not None:
-                self.kswapd.wake()
         if num[st.LOG]:
             if self.on_log is not None:
                 self.on_log(self.arrays.log[: num[st.LOG]])
             num[st.LOG] = 0
-        if self.after_every_step is not None:
-            self.after_every_step()
 
     def _start_io(self, count: int) -> None:
         wanted = self.arrays.ring[:count].tolist()
@@ -116,4 +122,5 @@ class Vm:
         io_done(self.machine, int(self.env.now), int(write), first, count)
         if write:
             self.written += count
-        self.after_step()
+        if self.logging or self.after_every_step is not None:
+            self.after_step(SIGNAL_OUTPUT)

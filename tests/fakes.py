@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sim.errors import UserError
 from sim.progress import Progress
 from sim.results import Histogram, Replication, TaskResult
+
+
+class Figure(NamedTuple):
+    """A published figure, as sim.config gives it."""
+
+    case: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
 
 
 @dataclass
@@ -22,7 +33,7 @@ class FakeConfig:
     description: str = "a configuration that only looks real"
     settings: dict[str, Any] = field(default_factory=dict)
     inputs: list[Path] = field(default_factory=list)
-    published: dict[str, Any] | None = None
+    published: list[Figure] = field(default_factory=list)
 
     def resolved(self) -> dict[str, Any]:
         return {
@@ -59,7 +70,8 @@ def loaded(replications: int = 3, backends: tuple[str, ...] = ("none",), **more:
     if len(backends) == 1:
         return FakeLoaded(base, [FakeCase("demo", {}, base)])
     cases = [
-        FakeCase(name, {"backend.kind": name}, FakeConfig(replications=replications, settings={"backend": name}, **more)) for name in backends
+        FakeCase(name, {"backend.kind": name}, FakeConfig(replications=replications, settings={"backend": name}, **more))
+        for name in backends
     ]
     return FakeLoaded(base, cases)
 
@@ -73,8 +85,7 @@ def _histogram(draw: random.Random, median_ns: float, spread: float, n: int) -> 
     counts = [0] * (len(EDGES) - 1)
     for _ in range(n):
         value = median_ns * math.exp(draw.gauss(0.0, spread))
-        at = next((i for i in range(len(counts)) if value < EDGES[i + 1]), len(counts) - 1)
-        counts[at] += 1
+        counts[min(bisect.bisect_right(EDGES, value), len(counts)) - 1] += 1
     return Histogram(EDGES, counts)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numba import int32, int64, types, uint8, uint64
 
 from models.allocators.pool import EINVAL, MAY_TAKE, Numbers, Table, alloc_t, blocks_t, free_t, pool_t
-from models.borrow import borrow
 from models.jit import compiled
 
 ALLOC, FREE = 1, 2  # ident; arg = bytes for ALLOC
@@ -35,7 +34,7 @@ def drive(pool, alloc, free, blocks, op, ident, arg, first, last, objects, place
              page and offset of each block (ALLOC); the result of the call (FREE; -EINVAL if not live)
     tally    int64[>= last - first, n] or int64[0, n]: the first n numbers of the pool after each operation, if it has rows
     """
-    num = borrow(pool, "num")
+    num = pool.num
     limit = objects.shape[1]
     for i in range(first, last):
         code, who = op[i], ident[i]

@@ -14,6 +14,7 @@ import numpy as np
 from numba import int32, int64, types
 from numba.experimental import structref
 
+from models.borrow import borrowing
 from models.jit import compiled
 
 Table = types.Array(int32, 2, "C")
@@ -45,7 +46,7 @@ FIRST_OWN = 32  # an allocator's own scalars start here
 NUMBERS = 64
 
 
-@structref.register
+@borrowing
 class PoolType(types.StructRef):
     """Any allocator's state: tables whose columns the allocator names for itself."""
 

@@ -53,7 +53,6 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
-from models.borrow import borrow
 from models.errors import InputError
 from models.jit import compiled, inlined
 
@@ -164,16 +163,18 @@ def _choose(head, num, need, last):
         num[OP_WALKED] += 1
         return t
     walked = 1
-    found = -1
-    if last != num[SPLIT_EARLY]:
+    if last != num[SPLIT_EARLY] and t > 0:
         # a smaller block; the original starts at t again and never considers list 0 (64 bytes)
         found = highest_list_to(num, t)
-        if found < 1:
-            found = -1
-        walked += t - max(found, 1) + 1 if t > 0 else 0
-    if found < 0:
-        found = lowest_list_from(num, t)
-        walked += (found if found >= 0 else num[LISTS] - 1) - t
+        if found > 0:
+            num[OP_WALKED] += walked + t - found + 1
+            return found
+        walked += t
+    found = lowest_list_from(num, t)
+    if found >= 0:
+        walked += found - t
+    else:
+        walked += num[LISTS] - 1 - t
     num[OP_WALKED] += walked
     return found
 
@@ -243,7 +244,7 @@ def _take_blocks(block, head, num, size):
 @compiled(int64(pool_t, int64))
 def alloc(pool, size):
     """Store `size` bytes: handle, -EINVAL if no page could hold them, -ENOMEM if no block is to be had."""
-    obj, block, head, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "head"), borrow(pool, "num")
+    obj, block, head, num = pool.obj, pool.block, pool.head, pool.num
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
     if size < 0 or size > num[PAGE_SIZE] - num[HEADER]:
@@ -299,7 +300,7 @@ def _release(block, head, num, b):
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
     """Give an object's blocks back, the first one first, then the pages above the reserve; -EINVAL if it is not live."""
-    obj, block, head, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "head"), borrow(pool, "num")
+    obj, block, head, num = pool.obj, pool.block, pool.head, pool.num
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
     row = handle + 1
@@ -324,7 +325,7 @@ def free(pool, handle):
 @compiled(int64(pool_t, int64, Numbers))
 def blocks(pool, handle, out):
     """Page serial and offset (of the header) of each block of a live object, in chain order."""
-    obj, block, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "num")
+    obj, block, num = pool.obj, pool.block, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, FIRST] == 0:
         return -EINVAL
@@ -342,7 +343,7 @@ def blocks(pool, handle, out):
 @compiled(int64(pool_t))
 def _fill(pool):
     """The refill that the original does when it creates a pool."""
-    block, head, num = borrow(pool, "block"), borrow(pool, "head"), borrow(pool, "num")
+    block, head, num = pool.block, pool.head, pool.num
     _refill(block, head, num)
     _settle(num)
     return 0

@@ -50,7 +50,6 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
-from models.borrow import borrow
 from models.errors import InputError
 from models.jit import compiled, inlined
 
@@ -112,7 +111,9 @@ def _unlink(block, head, num, b):
 @inlined
 def _find(head, num, need):
     """Head of the lowest list all of whose blocks hold `need` bytes, 0 if there is none."""
-    i = (max(need, SMALLEST) - SMALLEST + (1 << num[STEP]) - 1) >> num[STEP]
+    i = int64(0)
+    if need > SMALLEST:
+        i = (need - SMALLEST + (1 << num[STEP]) - 1) >> num[STEP]
     num[OP_WALKED] += 1
     if i >= num[LISTS]:
         return 0
@@ -181,7 +182,7 @@ def alloc(pool, size):
     A request near the size of a page (4089..4092 bytes with alignment 4) is allowed but starts at a list that cannot hold anything:
     the original adds a page to the pool, which stays, and then fails.
     """
-    obj, block, head, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "head"), borrow(pool, "num")
+    obj, block, head, num = pool.obj, pool.block, pool.head, pool.num
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
     align = num[ALIGN]
@@ -215,7 +216,7 @@ def alloc(pool, size):
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
     """Free an object, merge with free neighbours, give an empty page back; -EINVAL if it is not live."""
-    obj, block, head, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "head"), borrow(pool, "num")
+    obj, block, head, num = pool.obj, pool.block, pool.head, pool.num
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
     row = handle + 1
@@ -263,7 +264,7 @@ def free(pool, handle):
 @compiled(int64(pool_t, int64, Numbers))
 def blocks(pool, handle, out):
     """Page serial and offset (of the payload) of a live object."""
-    obj, block, num = borrow(pool, "obj"), borrow(pool, "block"), borrow(pool, "num")
+    obj, block, num = pool.obj, pool.block, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, BLOCK] == 0:
         return -EINVAL

@@ -16,7 +16,13 @@ _ZLIB = "zstd 1.5 README, Silesia corpus, Core i7-9700K: zlib level 1 at 105 and
 _LZO = "lz4 1.9 README, Silesia corpus, Core i7-9700K: LZO 2.10 at 670 MB/s and 860 MB/s, so 6.1 us and 4.8 us a page"
 
 REGISTRY = (
-    Entry("lz4", "models.compressors.lz4:build", "LZ4 block format, default speed", "liblz4 through the lz4 package", _times("5300ns", "800ns", _LZ4)),
+    Entry(
+        "lz4",
+        "models.compressors.lz4:build",
+        "LZ4 block format, default speed",
+        "liblz4 through the lz4 package",
+        _times("5300ns", "800ns", _LZ4),
+    ),
     Entry(
         "zstd",
         "models.compressors.zstd:build",
@@ -31,8 +37,16 @@ REGISTRY = (
         "zlib; window as in the Linux crypto API's deflate (-12 here)",
         (Option("level", "int", "", 6, "compression level", "default of the Linux crypto API", 1, 9), *_times("117us", "10500ns", _ZLIB)),
     ),
-    Entry("lzo", "models.compressors.lzo:build", "LZO1X-1 as Linux has it; measured tables only", "Linux 6.18 lib/lzo", _times("6100ns", "4800ns", _LZO)),
-    Entry("lzo1x", "models.compressors.lzo:build", "another name for lzo, as of 2011", "Linux 3.1 lib/lzo", _times("6100ns", "4800ns", _LZO)),
+    Entry(
+        "lzo",
+        "models.compressors.lzo:build",
+        "LZO1X-1 as Linux has it; measured tables only",
+        "Linux 6.18 lib/lzo",
+        _times("6100ns", "4800ns", _LZO),
+    ),
+    Entry(
+        "lzo1x", "models.compressors.lzo:build", "another name for lzo, as of 2011", "Linux 3.1 lib/lzo", _times("6100ns", "4800ns", _LZO)
+    ),
     Entry(
         "lzo-rle",
         "models.compressors.lzo:build_rle",

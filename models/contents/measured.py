@@ -44,7 +44,9 @@ def build(options: dict[str, Any], context: ContentContext) -> Rows:
     sizes = sizes.reshape(-1, sizes.shape[-1]).astype(np.int32)
     same_size = context.compressor.same_size(ROW_BYTES)
     joined = _join(sizes, columns.get("page"), context.page_size // ROW_BYTES, same_size)
-    note = f"measured: {name}, column {context.compressor.column}, {joined.shape[1]} pages" + (f", {len(joined)} contents each" if history else "")
+    note = f"measured: {name}, column {context.compressor.column}, {joined.shape[1]} pages" + (
+        f", {len(joined)} contents each" if history else ""
+    )
     return Rows(joined.ravel(), context.compressor.same_size(context.page_size), note, len(joined), 0 if history else STRIDE)
 
 

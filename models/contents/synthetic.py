@@ -33,8 +33,8 @@ def build(options: dict[str, Any], context: ContentContext) -> Rows:
     mean = page_size / options["ratio"]
     if mean < curve[0]:
         raise InputError(
-            f"contents synthetic: ratio {options['ratio']:g} is out of reach: {compressor.name} makes at least {curve[0]:.0f} bytes of such a page "
-            f"(ratio {page_size / curve[0]:.3g})"
+            f"contents synthetic: ratio {options['ratio']:g} is out of reach: {compressor.name} makes "
+            f"at least {curve[0]:.0f} bytes of such a page (ratio {page_size / curve[0]:.3g})"
         )
     sizes = _generate(rng, options, curve, shares, compressor, page_size)
     note = f"synthetic: {len(sizes)} generated pages, ratio {options['ratio']:g} asked, compressed with {compressor.name}"

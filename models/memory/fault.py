@@ -9,6 +9,7 @@ from __future__ import annotations
 from numba import int64, types, uint8, uint32, void
 from numba.experimental import structref
 
+from models.borrow import borrowing
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames
@@ -35,12 +36,18 @@ from models.vmstat import (
 # codes of a compiled step
 DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END = range(8)
 
+# A step returns one number, since each look at an array costs Python 0.1 us: code, signals, and above them the ns it took
+CODE_MASK = 15
+SIGNAL_OUTPUT, SIGNAL_WAKE = 16, 32  # the I/O ring or the log holds something; kswapd is to be woken
+SIGNALS = SIGNAL_OUTPUT | SIGNAL_WAKE
+STEP_SHIFT = 8
+
 # --- stream.num: one process's reading of its op stream (int64) ------------------------------------------------------
-S_CURSOR, S_END, S_DEADLINE, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_CLOCK, S_ACCESSES = range(10)
+S_CURSOR, S_END, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_ACCESSES = range(8)
 STREAM_NUMBERS = 16
 
 
-@structref.register
+@borrowing
 class StreamType(types.StructRef):
     """A chunk of ops and the place in it."""
 

@@ -11,6 +11,7 @@ from numba import int64, types, uint16
 from numba.experimental import structref
 
 from models.allocators.pool import Links, Numbers, Table, alloc_t, pool_t
+from models.borrow import borrowing
 from models.jit import compiled
 
 Wide = types.Array(int64, 2, "C")
@@ -154,7 +155,7 @@ HISTOGRAMS = ("fault_zero", "fault_minor", "fault_major", "allocstall")
 BINS = 168  # 2^42 ns is more than an hour
 
 
-@structref.register
+@borrowing
 class PagesType(types.StructRef):
     """Page tables, frames, swap slots, zones and counters."""
 
@@ -185,7 +186,7 @@ pages_t = PagesType(
 )
 
 
-@structref.register
+@borrowing
 class PolicyType(types.StructRef):
     """Any page-reclaim policy's state: tables whose columns the policy names for itself."""
 
@@ -193,7 +194,7 @@ class PolicyType(types.StructRef):
 policy_t = PolicyType((("table", Table), ("head", Links), ("num", Numbers)))
 
 
-@structref.register
+@borrowing
 class BackendType(types.StructRef):
     """Any compressed-swap backend's state, its pool and the functions of the pool's allocator."""
 
@@ -212,7 +213,7 @@ store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, c
 on_slot_t = types.FunctionType(int64(backend_t, pages_t, int64))  # load -> bytes or -1; invalidate -> 0
 
 
-@structref.register
+@borrowing
 class MachineType(types.StructRef):
     """The machine: memory, one policy, one backend."""
 
@@ -238,7 +239,7 @@ machine_t = MachineType(
 )
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
-X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED, X_CLOCK, X_DEADLINE = range(9)
+X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then

@@ -13,9 +13,7 @@ from models.memory.fault import (
     DONE,
     OP,
     S_ACCESSES,
-    S_CLOCK,
     S_CURSOR,
-    S_DEADLINE,
     S_END,
     S_PROCESS,
     SLICE,
@@ -26,7 +24,7 @@ from models.memory.fault import (
     stream_t,
 )
 from models.memory.frames import give_frame, note, settle_pool
-from models.memory.reclaim import stop_wanted
+from models.memory.reclaim import report, stop_wanted
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, PGPGIN, PGPGOUT, PSWPIN
 
@@ -63,18 +61,18 @@ def end_process(m, process, clock):
     return pages.num[st.CLOCK]
 
 
-@compiled(int64(machine_t, stream_t))
-def run_ops(m, stream):
+@compiled(int64(machine_t, stream_t, int64, int64))
+def run_ops(m, stream, now, deadline):
     """Run ops until the chunk ends (DONE), time is up (SLICE), something waits, kswapd is to be woken (WOKE), or an op is
-    for the caller (OP).  Times are in the stream's num; a code's meaning is in `models.memory.fault`."""
+    for the caller (OP), from time `now` to about `deadline`; returns a report."""
     pages = m.pages
     num, pte = pages.num, pages.pte
     ops, page, cpu_ns, own = stream.op, stream.page, stream.cpu_ns, stream.num
-    i, end, deadline = own[S_CURSOR], own[S_END], own[S_DEADLINE]
+    i, end = own[S_CURSOR], own[S_END]
     process = own[S_PROCESS]
     base = pages.proc[process, st.FIRST_PAGE]
     touch = pages.cost[st.C_ACCESS]
-    clock = own[S_CLOCK]
+    clock = now
     code = DONE
     user = 0
     done = 0
@@ -115,15 +113,13 @@ def run_ops(m, stream):
         if num[st.WAKE] or stop_wanted(m):
             code = WOKE if i < end else DONE
             break
+    num[st.CLOCK] = clock
     settle_pool(m.backend, pages)
-    if num[st.CLOCK] > clock:
-        clock = num[st.CLOCK]
     pages.cpu[st.BY_USER] += user
     num[st.ACCESSES] += done
     own[S_ACCESSES] += done
     own[S_CURSOR] = i
-    own[S_CLOCK] = clock
-    return code
+    return report(pages, code, now)
 
 
 @compiled(int64(machine_t, int64, int64))

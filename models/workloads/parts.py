@@ -25,7 +25,9 @@ def _part(owner: str, number: int, options: dict[str, Any], context: Context) ->
     kind = options["kind"]
     entry = next((entry for entry in REGISTRY if entry.name == kind), None)
     if entry is None and ":" not in kind:
-        raise InputError(f"workload {owner}: part {number + 1}: there is no workload {kind!r}; there are {', '.join(e.name for e in REGISTRY)}")
+        raise InputError(
+            f"workload {owner}: part {number + 1}: there is no workload {kind!r}; there are {', '.join(e.name for e in REGISTRY)}"
+        )
     build = options["build"] if "build" in options else resolve(entry.target if entry else kind)
     settings = dict(entry.preset if entry else {}, **options)
     program: Program = build(settings, context._replace(seed=draws.child(context.seed, number)))

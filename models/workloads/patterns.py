@@ -79,7 +79,9 @@ def _builder(name: str, pattern: Pattern) -> Build:
     def build(options: dict[str, Any], context: Context) -> Program:
         pages, first = to_pages(options["size"], context.page_size), options["offset"] // context.page_size
         if not 1 <= pages < 1 << 32:
-            raise InputError(f"workload {name}: size {options['size']} bytes must be from one page to 2^32 - 1 pages of {context.page_size} bytes")
+            raise InputError(
+                f"workload {name}: size {options['size']} bytes must be from one page to 2^32 - 1 pages of {context.page_size} bytes"
+            )
         if options["think"] > LARGEST_THINK:
             raise InputError(f"workload {name}: think {options['think']} ns is above {LARGEST_THINK} ns; use sleeping for longer pauses")
         choose, default = pattern(options, pages)

@@ -1,9 +1,12 @@
 """Workloads that a configuration can name (`workloads[].kind`)."""
 
 from models.registry import REQUIRED, Entry, Option
+from models.workloads.readers.registry import REGISTRY as READERS
 
 _OWN = "definition"
-_PROCESSES = Option("processes", "int", "", 1, "with N > 1: a parent starts N processes of this workload, each with its own memory, and waits", "", 1, 4096)
+_PROCESSES = Option(
+    "processes", "int", "", 1, "with N > 1: a parent starts N processes of this workload, each with its own memory, and waits", "", 1, 4096
+)
 
 
 def _pattern(*more: Option, write_ratio: float = 0.3) -> tuple[Option, ...]:
@@ -20,7 +23,9 @@ def _pattern(*more: Option, write_ratio: float = 0.3) -> tuple[Option, ...]:
 
 
 _STRIDE = Option("stride", "int", "pages", 1, "distance of one access from the last, modulo the size", "", 1)
-_SCATTER = Option("scatter", "bool", "", True, "spread neighbouring ranks over the memory (step of 0.618 of it), so that hot pages are no neighbours")
+_SCATTER = Option(
+    "scatter", "bool", "", True, "spread neighbouring ranks over the memory (step of 0.618 of it), so that hot pages are no neighbours"
+)
 
 REGISTRY = (
     Entry("sequential", "models.workloads.patterns:sequential", "pages in order, once", _OWN, _pattern(_STRIDE)),
@@ -73,18 +78,34 @@ REGISTRY = (
         "the file; see docs/recording.md for how to record one",
         (
             Option("file", "path", "", REQUIRED, "the trace"),
-            Option("format", "choice", "", "auto", "how the file is written; auto looks at its beginning", choices=("auto", "mpt", "lackey", "text", "csv")),
             Option(
-                "columns", "list:str", "", None,
+                "format",
+                "choice",
+                "",
+                "auto",
+                "auto looks at the beginning of the file",
+                choices=("auto", *(reader.name for reader in READERS)),
+            ),
+            Option(
+                "columns",
+                "list:str",
+                "",
+                None,
                 "text and csv: what each column is, of time, op, address, page, - (ignored); none = from a heading, else by their number",
             ),
-            Option("time_unit", "choice", "", "ns", "text and csv: unit of the time column", choices=("ns", "us", "ms", "s", "instructions")),
+            Option(
+                "time_unit", "choice", "", "ns", "text and csv: unit of the time column", choices=("ns", "us", "ms", "s", "instructions")
+            ),
             Option("think", "time", "ns", "100ns", "computing after each access where the file has no time column", "", 0),
-            Option("ns_per_instruction", "float", "ns", 0.33, "where the file counts instructions", "3 GHz at one instruction a cycle", 0, 1000),
-            Option("time_scale", "float", "", 1.0, "factor for all times of the file", "", 0, 1_000_000),
-            Option("backwards", "time", "ns", "1ms", "a time this much below an earlier one is taken as equal to it; more is an error", "", 0),
+            Option(
+                "ns_per_instruction", "float", "ns", 0.33, "where the file counts instructions", "3 GHz at one instruction a cycle", 0, 1000
+            ),
+            Option("time_scale", "float", "", 1.0, "factor for all times", "", 0, 1_000_000),
+            Option(
+                "backwards", "time", "ns", "1ms", "a time this much below an earlier one is taken as equal to it; more is an error", "", 0
+            ),
             Option("repeat", "int", "", 1, "how often the trace is run through", "", 1),
             _PROCESSES,
         ),
     ),
-)  # fmt: skip
+)

@@ -54,7 +54,9 @@ def open_trace(path: Path, options: dict[str, Any]) -> Source:
         if options["format"] == "auto" and (reader := resolve(entry.target)).sniff(start):
             return reader.open(path, options)
     names = ", ".join(entry.name for entry in REGISTRY)
-    raise InputError(f"{path}:1: not a trace that can be read: expected one of {names} (gz, xz or bz2 or plain); it begins with {ascii(start[:16])}")
+    raise InputError(
+        f"{path}:1: not a trace that can be read: expected one of {names} (gz, xz or bz2 or plain); it begins with {start[:16]!a}"
+    )
 
 
 def _machine_pages(place: np.ndarray, place_bytes: int, page_size: int) -> np.ndarray:
@@ -72,6 +74,8 @@ def _survey(path: Path, source: Source, page_size: int) -> tuple[np.ndarray, int
     accesses = 0
     if source.pages is not None:
         found = np.unique(_machine_pages(source.pages, source.place_bytes, page_size))
+        if source.check is not None:
+            return found, source.check()
     for _, _, place in source.blocks():
         accesses += len(place)
         if source.pages is None:
@@ -113,7 +117,7 @@ def _chunks(source: Source, pages: np.ndarray, options: dict[str, Any], page_siz
 
 
 def _gaps(source: Source, time: np.ndarray, scale: float, think: int) -> np.ndarray:
-    """int64[n - 1]: ns from each access to the next.  Rounding does not add up: it is that of the absolute times."""
+    """int64[n - 1]: ns from each access to the next.  Rounded from times within the block, so that rounding does not add up."""
     if source.time == "none":
         return np.full(len(time) - 1, think, np.int64)
     return np.diff(np.floor((time - time[0]) * scale).astype(np.int64)) if scale != 1.0 else np.diff(time)

@@ -43,12 +43,11 @@ class Cpus:
     def deadline(self) -> int:
         """How far the actor that computes now may go before others get to see what it did."""
         now = int(self.env.now)
-        alone = len(self.running) + len(self.ready) <= 1
-        limit = now + (self.slice_ns if alone else self.shared_slice)
+        limit = now + (self.slice_ns if len(self.running) + len(self.ready) <= 1 else self.shared_slice)
         upcoming = self.env.peek()
-        if upcoming < limit:
-            return max(int(upcoming), now + self.least)
-        return limit
+        if upcoming >= limit:
+            return limit
+        return max(int(upcoming), now + self.least)
 
     def acquire(self, actor: Actor) -> Steps:
         """Wait for a vCPU."""
@@ -76,11 +75,16 @@ class Cpus:
         """Spend ns on the vCPU, then let others have it if the turn is over."""
         if ns > 0:
             yield self.env.timeout(ns)
-        if self.ready and self._turn_over(actor):
-            self.release(actor)
-            yield from self.acquire(actor)
+        if self.ready and self.turn_over(actor):
+            yield from self.rotate(actor)
 
-    def _turn_over(self, actor: Actor) -> bool:
+    def rotate(self, actor: Actor) -> Steps:
+        """End the actor's turn and wait for the next."""
+        self.release(actor)
+        yield from self.acquire(actor)
+
+    def turn_over(self, actor: Actor) -> bool:
+        """Whether somebody who waits is to have the actor's vCPU now."""
         now = int(self.env.now)
         waiting, _, since = self.ready[0]
         if waiting.kernel and not actor.kernel:

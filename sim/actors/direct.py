@@ -9,7 +9,7 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import PASS_END, bin_of
+from models.memory.fault import CODE_MASK, PASS_END, STEP_SHIFT, bin_of
 from models.memory.reclaim import begin_pass, end_run, shrink
 from models.vmstat import ALLOCSTALL_MOVABLE, NR_ACTIVE_ANON, NR_INACTIVE_ANON, NR_WRITEBACK, PGSCAN_DIRECT_THROTTLE
 from sim.actors.cpus import Steps
@@ -68,7 +68,7 @@ class DirectReclaim:
             vm.vmstat[PGSCAN_DIRECT_THROTTLE] += 1
             vm.cpus.release(self.task)
             vm.psi.change(running=-1, memstall_running=-1)
-            yield vm.kswapd.progress | vm.env.timeout(TICK)
+            yield vm.kswapd.next_progress() | vm.env.timeout(TICK)
             yield from vm.cpus.acquire(self.task)
             vm.psi.change(running=1, memstall_running=1)
             if vm.num[st.KSWAPD_AWAKE] == 0:
@@ -80,19 +80,19 @@ class DirectReclaim:
         ctx[st.X_RECLAIMED] = ctx[st.X_SCANNED] = ctx[st.X_SKIPPED] = 0
         ctx[st.X_FORCE] = int(force)
         ctx[st.X_TO_RECLAIM] = CLUSTER
+        env, cpus = vm.env, vm.cpus
         for priority in range(DEF_PRIORITY, -1, -1):
-            now = int(vm.env.now)
-            ctx[st.X_CLOCK] = now
-            ctx[st.X_PRIORITY] = priority
-            begin_pass(machine, ctx)
-            code = 0
-            while code != PASS_END:
-                ctx[st.X_DEADLINE] = vm.cpus.deadline()
-                code = shrink(machine, ctx)
-                vm.after_step()
-                yield from vm.cpus.compute(self.task, int(ctx[st.X_CLOCK]) - now)
-                now = int(vm.env.now)
-                ctx[st.X_CLOCK] = now
+            now = int(env.now)
+            ahead = begin_pass(machine, ctx, now, priority) >> STEP_SHIFT
+            while True:
+                step = shrink(machine, ctx, now + ahead, cpus.deadline())
+                vm.after_step(step)
+                yield env.timeout((step >> STEP_SHIFT) + ahead)
+                if cpus.ready and cpus.turn_over(self.task):
+                    yield from cpus.rotate(self.task)
+                if step & CODE_MASK == PASS_END:
+                    break
+                now, ahead = int(env.now), 0
             if ctx[st.X_RECLAIMED] >= CLUSTER or self.task.killed:
                 break
             if priority == 1 and ctx[st.X_RECLAIMED] == 0 and self._mostly_writeback():

@@ -11,9 +11,9 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import PASS_END
+from models.memory.fault import CODE_MASK, PASS_END, STEP_SHIFT
 from models.memory.frames import node_balanced
-from models.memory.reclaim import background_age, begin_pass, end_run, shrink
+from models.memory.reclaim import begin_pass, end_run, shrink
 from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
 from sim.actors.cpus import Actor, Steps
 
@@ -37,7 +37,7 @@ class Kswapd(Actor):
         self.ctx = np.zeros(st.CONTEXT, np.int64)
         self.ctx[st.X_KSWAPD] = 1
         self.asleep: Event | None = None
-        self.progress = vm.env.event()  # triggered after each stretch: throttled reclaimers look again
+        self.progress: Event | None = None  # triggered after each stretch, if a throttled reclaimer waits for it
         zones = vm.arrays.zone
         self.goal = int(np.maximum(zones[zones[:, st.MANAGED] > 0, st.WMARK_HIGH], CLUSTER).sum())
 
@@ -65,9 +65,16 @@ class Kswapd(Actor):
             self._tell()
             yield from self._try_to_sleep()
 
+    def next_progress(self) -> Event:
+        """The event of the next stretch's end."""
+        if self.progress is None:
+            self.progress = self.vm.env.event()
+        return self.progress
+
     def _tell(self) -> None:
-        event, self.progress = self.progress, self.vm.env.event()
-        event.succeed()
+        if self.progress is not None:
+            event, self.progress = self.progress, None
+            event.succeed()
 
     def _may_sleep(self) -> bool:
         return bool(self.vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES or node_balanced(self.vm.pages))
@@ -112,25 +119,24 @@ class Kswapd(Actor):
         end_run(vm.machine, ctx)
 
     def _round(self, priority: int) -> Steps:
-        vm, ctx, machine = self.vm, self.ctx, self.vm.machine
-        now = int(vm.env.now)
-        ctx[st.X_CLOCK] = now
-        ctx[st.X_SCANNED] = 0
-        ctx[st.X_PRIORITY] = priority
+        vm, ctx = self.vm, self.ctx
+        machine, env, cpus = vm.machine, vm.env, vm.cpus
+        now = int(env.now)
         ctx[st.X_TO_RECLAIM] = self.goal
-        background_age(machine, ctx)
-        begin_pass(machine, ctx)
-        code = 0
-        while code != PASS_END:
-            ctx[st.X_DEADLINE] = vm.cpus.deadline()
-            code = shrink(machine, ctx)
-            if ctx[st.X_RECLAIMED]:
-                vm.num[st.KSWAPD_FAILURES] = 0
-            vm.after_step()
-            yield from vm.cpus.compute(self, int(ctx[st.X_CLOCK]) - now)
+        step = begin_pass(machine, ctx, now, priority)
+        ahead = step >> STEP_SHIFT
+        while True:
+            step = shrink(machine, ctx, now + ahead, cpus.deadline())
+            vm.after_step(step)
+            yield env.timeout((step >> STEP_SHIFT) + ahead)
+            if cpus.ready and cpus.turn_over(self):
+                yield from cpus.rotate(self)
             self._tell()
-            now = int(vm.env.now)
-            ctx[st.X_CLOCK] = now
+            if step & CODE_MASK == PASS_END:
+                break
+            now, ahead = int(env.now), 0
+        if ctx[st.X_RECLAIMED]:
+            vm.num[st.KSWAPD_FAILURES] = 0
         if ctx[st.X_IMMEDIATE]:
             yield from self._wait_for_writeback()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.memory.fault import SIGNALS
 from models.vmstat import OOM_KILL
 from sim.errors import UserError
 
@@ -23,4 +24,4 @@ def kill_one(vm: Vm) -> None:
     victim = max(candidates, key=lambda task: task.oom_score())
     vm.vmstat[OOM_KILL] += 1
     victim.kill()
-    vm.after_step()
+    vm.after_step(SIGNALS)

@@ -10,18 +10,19 @@ from simpy import Event
 
 from models.memory import state as st
 from models.memory.fault import (
+    CODE_MASK,
     DONE,
     NEED_RECLAIM,
     OP,
-    S_CLOCK,
     S_CURSOR,
-    S_DEADLINE,
     S_END,
     S_FAULT_KIND,
     S_FAULT_START,
     S_PROCESS,
     S_WAIT_MEMORY,
     S_WAIT_SLOT,
+    SIGNALS,
+    STEP_SHIFT,
     STREAM_NUMBERS,
     WAIT_PAGE,
     WAIT_READ,
@@ -114,12 +115,14 @@ class Task(Actor):
         machine, cpus, env = vm.machine, vm.cpus, vm.env
         code = -1
         while code != DONE:
-            now = int(env.now)
-            own[S_CLOCK] = now
-            own[S_DEADLINE] = cpus.deadline()
-            code = run_ops(machine, stream)
-            vm.after_step()
-            yield from cpus.compute(self, int(own[S_CLOCK]) - now)
+            step = run_ops(machine, stream, int(env.now), cpus.deadline())
+            code = step & CODE_MASK
+            if step & SIGNALS or vm.after_every_step is not None:
+                vm.after_step(step)
+            if step >> STEP_SHIFT:
+                yield env.timeout(step >> STEP_SHIFT)
+            if cpus.ready and cpus.turn_over(self):
+                yield from cpus.rotate(self)
             if self.killed:
                 return
             if code == NEED_RECLAIM:
@@ -200,7 +203,7 @@ class Task(Actor):
     def _exit(self) -> Steps:
         now = int(self.vm.env.now)
         clock = end_process(self.vm.machine, self.number, now)
-        self.vm.after_step()
+        self.vm.after_step(SIGNALS)
         yield from self.vm.cpus.compute(self, int(clock) - now)
 
     def kill(self) -> None:

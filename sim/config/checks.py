@@ -19,7 +19,7 @@ MOST_PAGES = 2**31 - 1  # pages are numbered in int32
 def default_contents() -> Any:
     """What pages hold if a workload does not say: the first registered content that needs no settings."""
     from models.registry import REQUIRED
-    from sim.config.parts import registry
+    from sim.config.names import registry
 
     for entry in registry("contents").values():
         if all(option.default != REQUIRED for option in entry.options):
@@ -127,7 +127,7 @@ def _sweep(config: Any) -> Iterator[Problem]:
     grid, cases = _get(sweep, "grid"), _get(sweep, "cases")
     if grid and cases:
         yield Problem(("sweep", "cases"), "cases beside a grid", "either `grid` or `cases`", at_key=True)
-    elif not grid and not cases and (isinstance(sweep, Mapping) or hasattr(sweep, "grid")):
+    elif not grid and not cases and (hasattr(sweep, "grid") or (isinstance(sweep, Mapping) and set(sweep) <= {"grid", "cases"})):
         yield Problem(("sweep",), "no cases", "`grid` with at least one key, or `cases` with at least one case")
     seen: set[str] = set()
     for index, case in enumerate(cases if isinstance(cases, list) else []):

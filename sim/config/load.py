@@ -106,7 +106,7 @@ def _read(path: File, shown: str, report: _Report, chain: tuple[str, ...] = ()) 
         for where, note in notes:
             report.add(where, note)
     start = Where(shown, 1, 1, str(path.parent))
-    if root is None:
+    if root is None or root.value is None:
         raise UserError(f"{shown}: is empty; expected a configuration (name, machine, workloads, ...)")
     if not isinstance(root.value, dict):
         raise UserError(f"{root.at}: found {show(root.value)}; expected a mapping (name: ..., machine: ..., workloads: ...)")

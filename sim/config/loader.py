@@ -140,7 +140,7 @@ def parse(text: str, file: str, folder: str, notes: Notes) -> Node | None:
                 if found is not None:
                     raise builder.stop(event, "found a second document (---); expected one")
                 found = builder.build(next(events), events, 0)
-        return None if found is None or (found.value is None and not text.strip()) else found
+        return found
     except yaml.YAMLError as error:
         raise UserError(_syntax(error, file, text)) from None
     except (UnicodeError, RecursionError, StopIteration):

@@ -7,31 +7,18 @@ read without running it (see `plugin`).
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import core_schema
 
 from models.registry import REQUIRED, Entry, Option, resolve
+from sim.config.names import FOLDERS, registry
+from sim.config.plugin import is_plugin, plugin
 from sim.config.problems import Problem, fail, nearest, one_of, problems_of, raise_for, show, unknown_key
-from sim.config.values import SCALARS, Text, absolute, check, expected
-
-FOLDERS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads")
-
-
-@cache
-def registry(folder: str) -> Mapping[str, Entry]:
-    """The entries of models/FOLDER by name."""
-    name = f"models.{folder}.registry"
-    if find_spec(name) is None:
-        return {}
-    return {entry.name: entry for entry in import_module(name).REGISTRY}
+from sim.config.values import SCALARS, check, expected
 
 
 class Checked(BaseModel):
@@ -70,9 +57,11 @@ def expected_of(info: Any) -> str:
         if isinstance(item, _Scalar):
             return expected(item.option)
     annotation = info.annotation
+    if getattr(annotation, "__origin__", None) is list:
+        return "a list"
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return f"{annotation.noun()}: {one_of(registry(annotation.folder))}"
-    return ""
+    return "a mapping (key: value)" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ""
 
 
 @dataclass(frozen=True)
@@ -188,66 +177,6 @@ class Settings:
             return Values(settings_of("settings", self.options, raw, info.context))
 
         return core_schema.with_info_plain_validator_function(read)
-
-
-def plugin(kind: str) -> Entry:
-    """The entry of `path/to/file.py:NAME`; a relative path starts at the file that names it.
-
-    NAME is assigned a literal dict at the top of that file: `target` (the attribute of the same file to use), `doc`, `source`,
-    `options` (dicts with the fields of models.registry.Option) and `preset` may be given.  The file is not run to read it.
-    Leaves with a problem if there is no such file or NAME, or if it is not such a dict.
-    """
-    folder = getattr(kind, "folder", "")
-    text, _, name = kind.rpartition(":")
-    file = absolute(Text(text, folder))
-    try:
-        tree = ast.parse(file.read_bytes())
-    except OSError as error:
-        fail([Problem((), show(kind), f"a plug-in's file ({file}: {error.strerror})")])
-    except (SyntaxError, ValueError) as error:
-        fail([Problem((), show(kind), f"a plug-in's Python file ({file}: {error})")])
-    named = dict(_assignments(tree))
-    if name not in named:
-        fail([Problem((), show(kind), f"a name that {file} assigns", nearest(name, named))])
-    try:
-        return _entry_of(ast.literal_eval(named[name]), f"{file}:{name}", str(file))
-    except (ValueError, TypeError, KeyError) as error:
-        fail([Problem((), show(kind), f"a literal dict with `target` and `options` at {name} of {file}", str(error))])
-
-
-def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            yield node.target.id, node.value
-
-
-def _option_of(data: Any) -> Option:
-    unknown = set(data) - set(Option._fields)
-    if unknown:
-        raise ValueError(f"an option has {', '.join(sorted(unknown))}; it may have {', '.join(Option._fields)}")
-    if not {"name", "type"} <= set(data):
-        raise ValueError("an option needs a name and a type")
-    values = dict(data, choices=tuple(data.get("choices", ())), options=tuple(_option_of(item) for item in data.get("options", ())))
-    option = Option(**values)
-    base = option.type.removeprefix("list:")
-    if base not in SCALARS and base != "group" and base.partition(":")[2] not in FOLDERS:
-        raise ValueError(f"option {option.name} is of unknown type {option.type!r}")
-    return option
-
-
-def _entry_of(data: Any, name: str, file: str) -> Entry:
-    unknown = set(data) - {"target", "doc", "source", "options", "preset"}
-    if unknown:
-        raise ValueError(f"found {', '.join(sorted(map(str, unknown)))}; it may have target, doc, source, options, preset")
-    options = tuple(_option_of(item) for item in data.get("options", ()))
-    return Entry(name, f"{file}:{data['target']}", data.get("doc", ""), data.get("source", ""), options, data.get("preset", {}))
-
-
-def is_plugin(kind: str) -> bool:
-    """Whether a kind names a file: `path/to/file.py:NAME`."""
-    return ".py:" in kind
 
 
 def entry_of(folder: str, kind: str) -> Entry:

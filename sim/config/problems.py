@@ -115,7 +115,9 @@ def problems_of(error: ValidationError) -> list[Problem]:
     found: list[Problem] = []
     for item in error.errors(include_url=False):
         path, kind, context = item["loc"], item["type"], item.get("ctx", {})
-        if kind == "problems":
+        if kind == "problems" and path[-1:] == ("[key]",):
+            found.extend(problem._replace(path=path[:-1], at_key=True) for problem in context["problems"])
+        elif kind == "problems":
             found.extend(problem._replace(path=path + problem.path) for problem in context["problems"])
         elif kind == "missing":
             found.append(Problem(path, "nothing", "this key: it is required"))

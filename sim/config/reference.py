@@ -5,29 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from models.registry import REQUIRED, Entry, Option
-from sim.config.parts import FOLDERS, Key, Part, Settings, registry
+from models.registry import REQUIRED, Option
+from sim.config.names import FOLDERS, registry
+from sim.config.parts import Key, Part, Settings
 from sim.config.schema import Config, Section, Workload
 from sim.config.values import SCALARS, expected, word_of
-
-NOUNS = {
-    "policies": "reclaim policy",
-    "backends": "backend",
-    "devices": "device",
-    "allocators": "allocator",
-    "compressors": "compressor",
-    "contents": "page contents",
-    "workloads": "workload",
-}
-PLACES = {
-    "policies": "reclaim.policy",
-    "backends": "backend",
-    "devices": "devices.NAME",
-    "allocators": "an allocator of a backend",
-    "compressors": "a compressor of a backend",
-    "contents": "workloads[].contents",
-    "workloads": "workloads[]",
-}
 
 
 class Row(NamedTuple):
@@ -84,12 +66,6 @@ def default_text(option: Option) -> str:
     if isinstance(option.default, str) and (not option.default or option.default.replace(".", "", 1).isdigit()):
         return f'"{option.default}"'
     return str(option.default)
-
-
-def entries(folder: str | None = None) -> Iterator[tuple[str, Entry]]:
-    """(folder, entry) of everything that can be named, of one folder or of all."""
-    for name in (folder,) if folder else FOLDERS:
-        yield from ((name, entry) for entry in registry(name).values())
 
 
 def flat(options: tuple[Option, ...], prefix: str = "") -> Iterator[tuple[str, Option]]:

@@ -17,7 +17,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, Validati
 from models.memory.settings import COSTS, SCHEDULER, SYSCTL
 from models.registry import REQUIRED, Option
 from sim.config import checks
-from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settings, is_plugin
+from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settings
+from sim.config.plugin import is_plugin
 from sim.config.problems import fail, problems_of, raise_for, wrong
 
 if TYPE_CHECKING:

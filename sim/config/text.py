@@ -1,4 +1,4 @@
-"""Text about configurations: what `mempress check` and `mempress list` print, and docs/configuration.md."""
+"""Text about configurations: what `mempress check` prints, and docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from collections.abc import Iterator
 
 from models.registry import Option
 from sim.config.load import Loaded
+from sim.config.names import NOUNS, entries
 from sim.config.problems import dotted
-from sim.config.reference import NOUNS, PLACES, default_text, entries, flat, rows
+from sim.config.reference import default_text, flat, rows
 from sim.config.schema import Workload
 from sim.config.values import SCALARS, expected
 from sim.config.walk import in_words, leaves
 
 _WIDEST_VALUE = 44
+PLACES = {
+    "policies": "`reclaim.policy`",
+    "backends": "`backend`",
+    "devices": "`devices.NAME`",
+    "allocators": "an allocator of a backend, and `mempress replay`",
+    "compressors": "a compressor of a backend",
+    "contents": "`workloads[].contents`",
+    "workloads": "`workloads[]`, and the parts of phases and mix",
+}
 
 
 def checked(loaded: Loaded) -> Iterator[str]:
@@ -38,28 +48,6 @@ def checked(loaded: Loaded) -> Iterator[str]:
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def listed(folder: str | None) -> Iterator[str]:
-    """The lines of `list`: everything that a configuration can name, one line each with its source."""
-    found = list(entries(folder))
-    tables = [(name, "table", text, source) for name, text, source in (_tables() if folder in (None, "contents") else ())]
-    table = [(entry.name, NOUNS[home], entry.doc, entry.source) for home, entry in found] + tables
-    wide = [max((len(row[column]) for row in table), default=0) for column in range(3)]
-    for name, noun, doc, source in table:
-        yield f"{noun:<{wide[1]}}  {name:<{wide[0]}}  {doc:<{wide[2]}}  {source}"
-
-
-def _tables() -> Iterator[tuple[str, str, str]]:
-    """Shipped tables of page contents: (name, description, source)."""
-    from importlib.util import find_spec
-
-    if find_spec("models.contents.tables") is None:
-        return
-    from models.contents import tables
-
-    for table in getattr(tables, "TABLES", ()):
-        yield table.name, f"contents of {table.doc}", table.source
 
 
 def _cell(text: str) -> str:
@@ -90,7 +78,8 @@ Written by `mempress schema --markdown`; every key is described in one place in 
 models/memory/settings.py and the registries models/*/registry.py), and this page is made from it.
 
 Sizes and times carry a unit: `KiB`, `MiB`, `GiB`, `TiB`, `PiB` are powers of 1024 and `kB`, `MB`, `GB`, `TB`, `PB` powers of 1000;
-times are `ns`, `us`, `ms`, `s`, `min`, `h`. A number without a unit is an error, apart from 0. In Python an int is taken as bytes or nanoseconds.
+times are `ns`, `us`, `ms`, `s`, `min`, `h`. A number without a unit is an error, apart from 0. In Python an int is taken as bytes or
+nanoseconds.
 
 Numbers are decimal: `1e3` is 1000; `010`, `0x10`, `1_000`, `12:30:45` are text. Only `true` and `false` are booleans: `yes`, `no`,
 `on` and `off` are text. A key may stand only once. Anchors and aliases are allowed, tags and merge keys (`<<`) are not.
@@ -114,27 +103,27 @@ running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "opti
 
 def markdown() -> Iterator[str]:
     """The lines of docs/configuration.md."""
-    yield _HEAD
+    yield from _HEAD.splitlines()
+    yield ""
     sections: dict[str, list[tuple[str, Option]]] = {}
     for row in rows():
         sections.setdefault(row.path.partition(".")[0].removesuffix("[]") if "." in row.path else "", []).append((row.path, row.option))
     for section, found in sections.items():
-        yield f"## {section or 'Top level'}\n"
+        yield f"## {section or 'Top level'}"
+        yield ""
         yield from _table(found)
         yield ""
     for folder, noun in NOUNS.items():
-        yield f"## {folder}\n"
-        yield f"Used at: {PLACES[folder]}.\n"
+        yield from (f"## {folder}", "", f"Used at: {PLACES[folder]}.", "")
         if folder == "workloads":
-            yield "Every workload has these keys:\n"
+            yield from ("Every workload has these keys:", "")
             yield from _table(list(flat(Workload.common)))
             yield ""
         for _, entry in entries(folder):
-            yield f"### {noun} `{entry.name}`\n"
-            yield f"{entry.doc[:1].upper()}{entry.doc[1:]}. Source: {entry.source}.\n"
+            yield from (f"### {noun} `{entry.name}`", "", f"{entry.doc[:1].upper()}{entry.doc[1:]}. Source: {entry.source}.", "")
             if entry.preset:
                 fixed = ", ".join(f"`{name}: {value}`" for name, value in entry.preset.items())
-                yield f"The name fixes {fixed}.\n"
+                yield from (f"The name fixes {fixed}.", "")
             options = [(name, option) for name, option in flat(entry.options) if name not in entry.preset]
             if options:
                 yield from _table(options)

@@ -106,7 +106,7 @@ def _number_hint(text: str) -> str:
         return f"a leading 0 makes it text, not an octal number; write {int(word)}"
     if re.fullmatch(r"0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+", word):
         return f"write {int(word, 0)}"
-    if re.fullmatch(r"[0-9][0-9,_]*[0-9]", word):
+    if re.fullmatch(r"[0-9]+([,_][0-9]+)+", word):
         return f"write {int(re.sub('[,_]', '', word))}"
     if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", word):
         return "it is quoted: numbers stand without quotes"

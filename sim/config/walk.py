@@ -85,4 +85,6 @@ def in_words(option: Option, value: Any) -> str:
         return units.format_time(value) + (option.unit[2:] if option.unit.startswith("ns ") else "")
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {in_words(option, item)}" for key, item in value.items()) + "}"
-    return f"{value} {option.unit}".strip() if isinstance(value, (int, float)) else str(value)
+    if not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value} ({option.unit})" if " " in option.unit else f"{value} {option.unit}".strip()

@@ -16,7 +16,6 @@ from sim.report import tables
 from sim.results import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json, to_json
 
 HERE = Path(__file__).resolve().parent
-DRAWN_CASES = 9  # cases whose series are read and drawn over time
 
 LIMITS = (
     "Simulated time is computed from a table of costs, not measured: compare runs with each other, and take the absolute times as "
@@ -132,8 +131,8 @@ def _render(
 
     from sim.report import plots
 
-    series = [read_series(place) if k < DRAWN_CASES else {} for k, place in enumerate(folders)]
-    figures = plots.draw(names, runs, series, [_page_size(run) for run in runs])
+    series = [read_series(place) if k < plots.DRAWN_CASES else {} for k, place in enumerate(folders)]
+    figures = plots.draw(names, labels, runs, series, [_page_size(run) for run in runs])
     shared, differing = _common([run["config"] for run in runs])
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -142,8 +141,9 @@ def _render(
     return environment.get_template("report.html.j2").render(
         style=(HERE / "style.css").read_text(encoding="utf-8"),
         top=top,
-        description=runs[0]["config"].get("description") or "",
+        description=top.get("description") or runs[0]["config"].get("description") or "",
         several=several,
+        turned=len(runs) > tables.MOST_CASES,
         names=names,
         labels=labels,
         runs=runs,
@@ -153,7 +153,7 @@ def _render(
         facts=_facts(runs),
         key_rows=tables.key_rows(runs),
         groups=tables.grouped_rows(runs),
-        comparisons=tables.comparisons(names, runs),
+        comparisons=tables.comparisons(top["published"], names, runs),
         figures=figures,
         tasks=tables.task_rows(names, runs),
         vmstat=tables.vmstat_rows(runs),

@@ -135,7 +135,8 @@ def main(prefix: str, trace: str, table_file: str, note: str) -> None:
     np.savez_compressed(table_file, page=pages, **columns)
     changes = np.array([len(c) for c in contents])
     print(f"kept {len(page)} accesses ({write.mean():.3f} writes) of {len(pages)} pages ({len(pages) * PAGE / 1e6:.1f} MB)")
-    print(f"{int(by_kernel.sum())} pages written only by the kernel; {len(moments)} moments; contents a page {changes.mean():.2f}, most {changes.max()}")
+    print(f"{int(by_kernel.sum())} pages written only by the kernel")
+    print(f"{len(moments)} moments; contents a page {changes.mean():.2f}, most {changes.max()}")
     for name, column in columns.items():
         real = column[-1][column[-1] > 0]
         print(f"{name}: mean of the last contents {real.mean():.0f} B, same-filled {np.mean(column[-1] == 0):.4f}")

@@ -31,7 +31,11 @@ def _meaning(path: Path, options: dict[str, Any], separator: str) -> tuple[tuple
     number, line = lines[0]
     fields = [field.strip() for field in (line.split(separator) if separator else line.split())]
     words = [field.strip('"').lower() for field in fields]
-    heading = len(words) > 0 and all(word.isascii() and not word[:1].isdigit() and len(word) > 1 for word in words) and any(w in _MEANING for w in words)
+    heading = (
+        len(words) > 0
+        and all(word.isascii() and not word[:1].isdigit() and len(word) > 1 for word in words)
+        and any(w in _MEANING for w in words)
+    )
     columns = options.get("columns")
     if columns is not None:
         names = tuple(columns)
@@ -40,7 +44,9 @@ def _meaning(path: Path, options: dict[str, Any], separator: str) -> tuple[tuple
     elif len(fields) in BY_NUMBER:
         names = BY_NUMBER[len(fields)]
     else:
-        raise InputError(f"{path}:{number + 1}: {len(fields)} columns and no heading: say what they are, such as columns: [time, op, address]")
+        raise InputError(
+            f"{path}:{number + 1}: {len(fields)} columns and no heading: say what they are, such as columns: [time, op, address]"
+        )
     where = f"columns {list(names)}"
     if unknown := [name for name in names if name not in ("time", "op", "address", "page", "-")]:
         raise InputError(f"{path}: {where}: {unknown[0]!r} is none of time, op, address, page, -")
@@ -72,7 +78,8 @@ def open_rows(path: Path, options: dict[str, Any], separator: str) -> Source:
             scan.BAD_COLUMNS: f"expected {len(names)} columns ({', '.join(names)})",
             scan.BAD_TIME: f"column {column + 1}: expected a time in {options['time_unit']}, 0 or more, below 2^63 ns",
             scan.BAD_OP: f"column {column + 1}: expected r or w (also read, load, 0; write, store, 1)",
-            scan.BAD_PLACE: f"column {column + 1}: expected an {place}".replace("an page", "a page") + ", 0 or more, below 2^63, decimal or 0x...",
+            scan.BAD_PLACE: f"column {column + 1}: expected an {place}".replace("an page", "a page")
+            + ", 0 or more, below 2^63, decimal or 0x...",
             scan.BEHIND: f"the time lies more than {backwards} ns before an earlier line's (setting: backwards)",
         }[error]
 

@@ -1,18 +1,18 @@
-"""mempress page traces (.mpt), version 1: written here, read here; NumPy and xz only.
+"""mempress page traces (.mpt), version 1: written here, read here; NumPy and zlib only.
 
     8 bytes   "MPTRACE" and the version as one byte
     section   header: JSON with page_size, pages, accesses, block (accesses a block), time ("instructions" or "ns"), tick, note
     section   page table: int64 little-endian differences of the ascending page numbers
-    sections  blocks: three columns each: time differences (uint32, in ticks), page indices (uint32), write bits (8 a byte)
-A section or column is: uint32 length, uint32 CRC-32 of what follows, then that many bytes; all but the header are raw LZMA2.  Columns of
-integers are split into byte planes, lowest first, each present only up to the highest byte in use; the first byte says how many.
+    sections  blocks: three columns each: time differences (uint32, in ticks), page indices, write bits (8 a byte)
+A section or column is: uint32 length, uint32 CRC-32 of what follows, then that many bytes; all but the header are zlib streams.
+Time differences are split into byte planes, lowest first, up to the highest byte in use (the first byte says how many); indices are whole
+uint16 or uint32 (the first byte is 2 or 4).  zlib because it is read four times as fast as xz, at a fifth more bytes.
 The page index of an access is its row in the page table.
 """
 
 from __future__ import annotations
 
 import json
-import lzma
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,7 +27,6 @@ from models.workloads.readers.source import Block, Reader, Source, TraceFile
 MAGIC, VERSION = b"MPTRACE", 1
 BLOCK = 1 << 18
 _FRAME = struct.Struct("<II")
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 22, "lc": 0, "lp": 1, "pb": 1}]
 _MOST = 1 << 28  # bytes of a section
 _LARGEST_TIME = 1 << 62
 
@@ -46,9 +45,9 @@ def write(
     ticks = np.diff(time // tick, prepend=0)
     if np.any(ticks < 0) or np.any(ticks >= 1 << 32) or np.any(np.diff(pages) <= 0) or (len(pages) and pages[0] < 0):
         raise ValueError("times must not fall or jump by 2^32 ticks, page numbers must ascend from 0 or more")
-    if len(index) and (int(index.min()) < 0 or int(index.max()) >= len(pages)) or not len(time) == len(write_bit) == len(index):
+    if (len(index) and (int(index.min()) < 0 or int(index.max()) >= len(pages))) or not len(time) == len(write_bit) == len(index):
         raise ValueError("columns of different lengths, or an index outside the page table")
-    header = dict(page_size=page_size, pages=len(pages), accesses=len(time), block=BLOCK, time=unit, tick=tick, note=note)
+    header = {"page_size": page_size, "pages": len(pages), "accesses": len(time), "block": BLOCK, "time": unit, "tick": tick, "note": note}
     with path.open("wb") as file:
         file.write(MAGIC + bytes([VERSION]))
         _put(file, json.dumps(header).encode())
@@ -65,7 +64,7 @@ def _put(file: BinaryIO, data: bytes) -> None:
 
 
 def _pack(data: bytes) -> bytes:
-    return lzma.compress(data, format=lzma.FORMAT_RAW, filters=_FILTERS)
+    return zlib.compress(data, 9)
 
 
 def _planes(values: np.ndarray) -> bytes:
@@ -105,11 +104,16 @@ class _Sections:
             raise self.wrong("damaged: a section's checksum is wrong")
         return data
 
-    def unpacked(self) -> bytes:
+    def unpacked(self, most: int) -> bytes:
+        """The next section, decompressed: never more than `most` + 1 bytes."""
+        stream = zlib.decompressobj()
         try:
-            return lzma.decompress(self.raw(), format=lzma.FORMAT_RAW, filters=_FILTERS)
-        except lzma.LZMAError as error:
+            data = stream.decompress(self.raw(), most + 1)
+        except zlib.error as error:
             raise self.wrong(f"damaged: {error}") from None
+        if len(data) <= most and not stream.eof:
+            raise self.wrong("damaged: a section stops early")
+        return data
 
     def header(self) -> dict[str, Any]:
         magic = self.exactly(len(MAGIC) + 1)
@@ -125,18 +129,18 @@ class _Sections:
             )
         except (ValueError, KeyError, TypeError):
             good = False
-        if not good or header["pages"] > _MOST // 8 or header["block"] > _MOST // 8:
+        if not good or header["page_size"] & (header["page_size"] - 1) or header["pages"] > _MOST // 8 or header["block"] > _MOST // 8:
             raise self.wrong("damaged: its header makes no sense")
         return dict(header)
 
     def pages(self, count: int) -> np.ndarray:
-        data = self.unpacked()
+        data = self.unpacked(8 * count)
         if len(data) != 8 * count:
             raise self.wrong(f"damaged: a page table of {len(data)} bytes, expected {8 * count}")
         return np.cumsum(np.frombuffer(data, "<i8"))
 
     def planes(self, count: int) -> np.ndarray:
-        data = np.frombuffer(self.unpacked(), np.uint8)
+        data = np.frombuffer(self.unpacked(1 + 4 * count), np.uint8)
         if not len(data) or data[0] > 4 or len(data) != 1 + int(data[0]) * count:
             raise self.wrong(f"damaged: a column of {len(data)} bytes for {count} accesses")
         values = np.zeros(count, np.int64)
@@ -145,13 +149,13 @@ class _Sections:
         return values
 
     def words(self, count: int) -> np.ndarray:
-        data = self.unpacked()
+        data = self.unpacked(1 + 4 * count)
         if not data or data[0] not in (2, 4) or len(data) != 1 + data[0] * count:
             raise self.wrong(f"damaged: a column of {len(data)} bytes for {count} accesses")
         return np.frombuffer(data, f"<u{data[0]}", offset=1).astype(np.int64)
 
     def bits(self, count: int) -> np.ndarray:
-        data = self.unpacked()
+        data = self.unpacked((count + 7) // 8)
         if len(data) != (count + 7) // 8:
             raise self.wrong(f"damaged: a column of {len(data)} bytes for {count} accesses")
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
@@ -161,7 +165,7 @@ def _blocks(path: Path) -> Iterator[Block]:
     with TraceFile(path) as file:
         sections = _Sections(file)
         header = sections.header()
-        sections.unpacked()  # the page table
+        sections.raw()  # the page table
         now = 0
         for begin in range(0, header["accesses"], header["block"]):
             count = min(header["block"], header["accesses"] - begin)
@@ -171,8 +175,18 @@ def _blocks(path: Path) -> Iterator[Block]:
             if now > _LARGEST_TIME // header["tick"] or int(index.max()) >= header["pages"]:
                 raise sections.wrong("damaged: a time or page index is out of range")
             yield ticks * header["tick"], bits, index
+
+
+def _check(path: Path) -> int:
+    """The number of accesses, after a look at every section's checksum."""
+    with TraceFile(path) as file:
+        sections = _Sections(file)
+        header = sections.header()
+        for _ in range(1 + 3 * -(-header["accesses"] // header["block"])):
+            sections.raw()
         if file.read(1):
             raise sections.wrong("damaged: there is more data than the header says")
+    return int(header["accesses"])
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -190,7 +204,7 @@ def _open(path: Path, _options: dict[str, Any]) -> Source:
         raise InputError(f"{path}: there is no access in this trace")
     if np.any(np.diff(pages) <= 0) or pages[0] < 0:
         raise InputError(f"{path}: damaged: its page numbers do not ascend")
-    return Source(lambda: _blocks(path), header["time"], header["page_size"], pages, header["accesses"])
+    return Source(lambda: _blocks(path), header["time"], header["page_size"], pages, lambda: _check(path))
 
 
 READER = Reader(lambda head: head.startswith(MAGIC), _open)

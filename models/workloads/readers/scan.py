@@ -77,11 +77,12 @@ def scan_lackey(buffer, length, state, out_time, out_write, out_place):
         if end > begin and buffer[end - 1] == _CR:
             end -= 1
         first = int64(buffer[begin])
-        if end == begin or (end - begin > 1 and first == buffer[begin + 1] and (first == _EQUAL or first == _MINUS)):
+        if end == begin or (end - begin > 1 and first == buffer[begin + 1] and (first == _EQUAL or first == _MINUS)):  # noqa: SIM109 - compiled
             continue  # empty, or valgrind's own ==PID== and --PID-- lines
         kind = int64(buffer[begin + 1]) | _LOWER if end - begin > 5 else int64(0)
         fetch = end - begin > 5 and first | _LOWER == _I and kind == _BLANK
-        if not fetch and not (first == _BLANK and (kind == _L or kind == _S or kind == _M)) or buffer[begin + 2] != _BLANK:
+        data = first == _BLANK and (kind == _L or kind == _S or kind == _M)  # noqa: SIM109 - compiled
+        if not (fetch or data) or buffer[begin + 2] != _BLANK:
             return int64(-1 - BAD_OP)
         address, next_ = hexadecimal(buffer, begin + 3, end)
         if address < 0 or next_ >= end or buffer[next_] != _COMMA:
@@ -130,9 +131,9 @@ def operation(buffer, at, end):
     for i in range(at, end):
         if not (97 <= int64(buffer[i]) | _LOWER <= 122):
             return int64(-1)
-    if c == _R or c == _L:
+    if c == _R or c == _L:  # noqa: SIM109 - compiled
         return int64(0)
-    return int64(1) if c == _W or c == _S or c == _M else int64(-1)
+    return int64(1) if c == _W or c == _S or c == _M else int64(-1)  # noqa: SIM109 - compiled
 
 
 @compiled(int64(Bytes, int64, int64, Longs, int64, int64, Longs, Longs, Bytes, Longs))

@@ -32,14 +32,14 @@ class Source(NamedTuple):
     time         "ns", "instructions" or "none" (all times 0)
     place_bytes  1: places are byte addresses; n: numbers of pages of n bytes; 0: numbers of machine pages
     pages        if known: int64[k], ascending page numbers (of place_bytes each); the places of blocks are then indices into it
-    accesses     number of accesses if known before reading
+    check        if there is a quicker way than reading all blocks: checks the whole file, gives the number of accesses
     """
 
     blocks: Callable[[], Iterator[Block]]
     time: str
     place_bytes: int
     pages: np.ndarray | None = None
-    accesses: int | None = None
+    check: Callable[[], int] | None = None
 
 
 class Reader(NamedTuple):
@@ -51,8 +51,8 @@ class Reader(NamedTuple):
 
 _DECOMPRESSORS: tuple[tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
     (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type,return-value]
-    (b"\xfd7zXZ\0", "xz", lambda file: lzma.LZMAFile(file)),
-    (b"BZh", "bzip2", lambda file: bz2.BZ2File(file)),
+    (b"\xfd7zXZ\0", "xz", lzma.LZMAFile),
+    (b"BZh", "bzip2", bz2.BZ2File),
 )
 
 

@@ -1,0 +1,170 @@
+"""What happened over simulated time: memory by use, rates, the pool.  Drawn from replication 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sim.report.drawing import (
+    COLOURS,
+    GRID,
+    MIB,
+    PAPER,
+    Plot,
+    Series,
+    clip,
+    finish,
+    legend_above,
+    legend_shape,
+    panels,
+    rate,
+    svg_of,
+    thin,
+    total_rate,
+)
+
+USES = (
+    ("kernel_pages", "kernel", 9),
+    ("nr_page_table_pages", "page tables", 4),
+    ("pool_pages", "compressed pool", 2),
+    ("nr_active_anon", "active anonymous", 1),
+    ("nr_inactive_anon", "inactive anonymous", 6),
+)
+
+
+def _stack(axes: Any, columns: Series, page_size: int) -> None:
+    """Memory by use, stacked; free memory on top, left blank but for its edge."""
+    shown = thin(columns, 400)
+    times = shown["time_s"]
+    scale = page_size / MIB
+    parts = [(label, colour, shown[name]) for name, label, colour in USES if name in shown and any(shown[name])]
+    heights = [[value * scale for value in values] for _, _, values in parts]
+    if heights:
+        axes.stackplot(
+            times,
+            heights,
+            labels=[p[0] for p in parts],
+            colors=[COLOURS[p[1] - 1] for p in parts],
+            edgecolor=PAPER,
+            linewidth=0.4,
+        )
+    if "nr_free_pages" in shown:
+        top = [sum(values) for values in zip(*heights, strict=True)] if heights else [0.0] * len(times)
+        free = [a + b * scale for a, b in zip(top, shown["nr_free_pages"], strict=True)]
+        axes.fill_between(times, top, free, facecolor=GRID, linewidth=0, label="free", alpha=0.6)
+    axes.set_xlim(times[0], times[-1] if times[-1] > times[0] else times[0] + 1)
+    axes.set_ylim(bottom=0)
+
+
+def memory(series: Series, page_size: int) -> Plot:
+    figure, (axes,) = panels(2.7)
+    _stack(axes, series, page_size)
+    finish(axes, "Memory (MiB)", "simulated time (s)")
+    legend_above(figure, axes)
+    return Plot(
+        svg_of(figure, "memory over time"),
+        "Memory by use over time",
+        "Replication 0. What is missing below the top is in flight or shared.",
+    )
+
+
+def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int]) -> Plot:
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, grid = panels(1.5, rows, columns, sharey=len(set(page_sizes)) == 1)
+    for index, axes in enumerate(grid):
+        if index >= len(names):
+            axes.set_axis_off()
+            continue
+        _stack(axes, thin(all_series[index], 120), page_sizes[index])
+        last_row = index + columns >= len(names)
+        finish(axes, clip(names[index], 84 // columns), "simulated time (s)" if last_row else "")
+    fullest = max(grid[: len(names)], key=lambda a: len(a.get_legend_handles_labels()[1]))
+    legend_above(figure, fullest)
+    return Plot(svg_of(figure, "memory over time by case"), "Memory by use over time, case by case (MiB)", "Replication 0 of each case.")
+
+
+def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour: int, **options: Any) -> bool:
+    if not points[0] or not any(points[1]):
+        return False
+    axes.plot(points[0], points[1], color=COLOURS[colour - 1], label=label, **options)
+    return True
+
+
+def rates(series: Series) -> Plot:
+    """Reclaim, swap and faults of one run, one panel each."""
+    figure, (reclaim, swap, faults) = panels(1.4, 3, 1, legend=0, sharex=True)
+    for name, label, colour in (
+        ("pgscan_kswapd", "scanned by kswapd", 6),
+        ("pgsteal_kswapd", "reclaimed by kswapd", 1),
+        ("pgscan_direct", "scanned directly", 5),
+        ("pgsteal_direct", "reclaimed directly", 2),
+    ):
+        _line(reclaim, rate(series, name), label, colour, linestyle="--" if "scan" in name else "-")
+    for name, label, colour in (
+        ("pswpout", "written to the device", 2),
+        ("pswpin", "read from the device", 1),
+        ("backend_stores", "stored in the pool", 3),
+        ("backend_loads", "loaded from the pool", 4),
+        ("backend_rejects", "refused by the pool", 9),
+    ):
+        _line(swap, rate(series, name), label, colour)
+    _line(faults, rate(series, "pgfault"), "all faults", 6)
+    _line(faults, rate(series, "pgmajfault"), "major faults", 2)
+    for axes, title in ((reclaim, "Reclaim (pages/s)"), (swap, "Swap (pages/s)"), (faults, "Page faults (1/s)")):
+        finish(axes, title, "simulated time (s)" if axes is faults else "")
+        axes.set_ylim(bottom=0)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
+    return Plot(
+        svg_of(figure, "rates over time"),
+        "Reclaim, swap and faults over time",
+        "Replication 0, means over short stretches of simulated time.",
+    )
+
+
+def pool(series: Series, page_size: int) -> Plot | None:
+    """Frames of the pool against the bytes they hold, None for a run without a pool."""
+    if not any(series.get("pool_pages", [])):
+        return None
+    shown = thin(series)
+    scale = page_size / MIB
+    figure, (axes,) = panels(2.1)
+    for name, label, colour in (
+        ("stored_pages", "pages stored, uncompressed (S)", 6),
+        ("pool_pages", "pool frames (P)", 2),
+        ("pool_payload_pages", "payload in them (B)", 1),
+    ):
+        if name in shown:
+            _line(axes, (shown["time_s"], [value * scale for value in shown[name]]), label, colour)
+    if "pool_payload_pages" in shown:
+        low, high = ([v * scale for v in shown[name]] for name in ("pool_payload_pages", "pool_pages"))
+        axes.fill_between(shown["time_s"], low, high, facecolor=COLOURS[1], alpha=0.18, linewidth=0)
+    finish(axes, "Size (MiB)", "simulated time (s)")
+    axes.set_ylim(bottom=0)
+    legend_above(figure, axes)
+    return Plot(
+        svg_of(figure, "pool pages against payload"),
+        "What the pool holds and what it costs",
+        "Replication 0. The shaded gap between frames and payload is fragmentation; the gap up to the pages stored is the gain.",
+    )
+
+
+def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
+    """The same rates for all cases, a panel per quantity, a colour per case."""
+    figure, grid = panels(1.6, 2, 2, legend=legend_shape(names)[1], sharex=True)
+    quantities = (
+        ("Major faults (1/s)", ("pgmajfault",)),
+        ("Pages reclaimed (pages/s)", ("pgsteal_kswapd", "pgsteal_direct")),
+        ("Reclaimed directly (pages/s)", ("pgsteal_direct",)),
+        ("Swap I/O on the device (pages/s)", ("pswpin", "pswpout")),
+    )
+    for index, (axes, (title, counters)) in enumerate(zip(grid, quantities, strict=True)):
+        for case, (name, series) in enumerate(zip(names, all_series, strict=True)):
+            times, values = total_rate(series, counters, 250 if len(names) < 4 else 80)
+            if times:
+                axes.plot(times, values, color=COLOURS[case % 9], label=name, linestyle="-" if case < 9 else "--")
+        finish(axes, title, "simulated time (s)" if index > 1 else "")
+        axes.set_ylim(bottom=0)
+    legend_above(figure, grid[0])
+    return Plot(svg_of(figure, "rates over time by case"), "Faults, reclaim and swap over time", "Replication 0 of each case.")

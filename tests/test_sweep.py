@@ -1,0 +1,192 @@
+"""Jobs over processes, and the folder that puts cases side by side."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import UserError
+from sim.progress import Progress
+from sim.results import read_json
+from sim.run import Outcome, execute
+from sim.sweep import RunError
+from sim.workers import JobError, JobUserError, Report, run_jobs, start_method
+from tests import fakes
+
+
+def quick(loaded: fakes.FakeLoaded, out: Path, **options: Any) -> Outcome:
+    """execute without a report, which takes most of the time."""
+    return execute(loaded, out, report=False, **options)
+
+
+def square(job: int, report: Report) -> int:
+    report(Progress(job, 0.5, job))
+    return job * job
+
+
+def awkward(job: Any, report: Report) -> Any:
+    if job == "user":
+        raise UserError("trace.csv:3: not a number")
+    if job == "bug":
+        raise ZeroDivisionError("nothing to divide by")
+    if job == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "unsendable":
+        return threading.Lock()
+    time.sleep(5 if job == "slow" else 0)
+    return job
+
+
+@pytest.fixture(params=[1, 2, 5])
+def workers(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+def test_every_job_is_done_once(workers: int) -> None:
+    heard: dict[int, Progress] = {}
+    got = {done.job: done.result for done in run_jobs(square, list(range(10, 18)), workers, lambda job, p: heard.update({job: p}))}
+    assert got == {k: (10 + k) ** 2 for k in range(8)}
+    assert heard == {k: Progress(10 + k, 0.5, 10 + k) for k in range(8)}
+
+
+def test_spawned_workers_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.workers.start_method", lambda: "spawn")
+    assert {done.result for done in run_jobs(square, [1, 2, 3], 2)} == {1, 4, 9}
+
+
+def test_another_thread_forbids_forking() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        assert start_method() == "spawn"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_no_jobs_is_no_work() -> None:
+    assert list(run_jobs(square, [], 2)) == []
+
+
+def test_a_users_error_names_its_job(workers: int) -> None:
+    with pytest.raises(JobUserError, match=r"^trace.csv:3: not a number$") as caught:
+        list(run_jobs(awkward, ["fine", "user", "fine"], workers))
+    assert caught.value.job == 1
+
+
+def test_a_bug_brings_its_traceback(workers: int) -> None:
+    with pytest.raises(JobError, match="ZeroDivisionError: nothing to divide by") as caught:
+        list(run_jobs(awkward, ["fine", "fine", "bug"], workers))
+    assert caught.value.job == 2
+    assert "in awkward" in caught.value.detail
+
+
+def test_a_killed_worker_is_noticed_and_the_others_are_ended() -> None:
+    start = time.monotonic()
+    with pytest.raises(JobError, match=r"signal 9, SIGKILL.*out of memory") as caught:
+        list(run_jobs(awkward, ["slow", "killed"], 2))
+    assert caught.value.job == 1
+    assert time.monotonic() - start < 4  # it did not wait for the slow one
+
+
+def test_a_result_that_cannot_be_sent(workers: int) -> None:
+    if workers == 1:
+        pytest.skip("nothing is sent in one process")
+    with pytest.raises(JobError, match="cannot be sent"):
+        list(run_jobs(awkward, ["fine", "unsendable"], workers))
+
+
+def test_stopping_early_ends_the_workers() -> None:
+    start = time.monotonic()
+    for _ in run_jobs(awkward, ["fine", "slow", "slow"], 2):
+        break
+    assert time.monotonic() - start < 4
+
+
+# ---------------------------------------------------------------- the sweep's folder
+
+
+def test_a_sweep_gives_a_folder_per_case_and_one_for_all(tmp_path: Path) -> None:
+    outcome = quick(fakes.loaded(2, ("none", "zcache", "zram")), tmp_path, jobs=2, simulate=fakes.simulate)
+    names = [folder.name for folder in outcome.folders]
+    assert [name.rpartition("-")[0] for name in names] == ["demo-none", "demo-zcache", "demo-zram"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, outcome.folder.name])
+    sweep = read_json(outcome.folder / "sweep.json")
+    assert [case["run"] for case in sweep["cases"]] == names
+    assert [case["labels"] for case in sweep["cases"]] == [{"backend.kind": n} for n in ("none", "zcache", "zram")]
+    assert sorted(p.name for p in outcome.folder.iterdir()) == ["provenance.json", "sweep.json", "table.csv"]
+
+
+def test_table_csv_has_what_run_json_has(tmp_path: Path) -> None:
+    outcome = quick(fakes.loaded(3, ("none", "zcache")), tmp_path, jobs=2, simulate=fakes.simulate)
+    units, *rows = csv.DictReader((outcome.folder / "table.csv").read_text().splitlines())
+    assert units["run_time"] == "s" and units["effective_compression.half_width"] == "%"
+    assert [row["backend.kind"] for row in rows] == ["none", "zcache"]
+    for row, run in zip(rows, outcome.documents, strict=True):
+        for name, scalar in run["scalars"].items():
+            for column, key in ((name, "mean"), (f"{name}.half_width", "half_width")):
+                assert (float(row[column]) if row[column] else None) == scalar[key]
+
+
+def test_one_process_and_many_give_the_same_bytes(tmp_path: Path) -> None:
+    loaded = fakes.loaded(3, ("none", "zcache"))
+    one = quick(loaded, tmp_path / "one", jobs=1, simulate=fakes.simulate)
+    many = quick(loaded, tmp_path / "many", jobs=4, simulate=fakes.simulate)
+    for a, b in zip(one.folders, many.folders, strict=True):
+        for file in ("run.json", "series.csv", "vmstat.txt"):
+            assert (a / file).read_bytes() == (b / file).read_bytes()
+    for file in ("sweep.json", "table.csv"):
+        assert (one.folder / file).read_bytes() == (many.folder / file).read_bytes()
+
+
+def test_a_failing_case_is_named_and_finished_ones_stay(tmp_path: Path) -> None:
+    loaded = fakes.loaded(2, ("none", "zcache"))
+    loaded.cases[1].config.settings["crash"] = 1
+    with pytest.raises(RunError, match=r"^zcache, replication 1: RuntimeError: the model is broken") as caught:
+        quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
+    assert "Traceback" in caught.value.detail
+    assert [p.name.rpartition("-")[0] for p in tmp_path.iterdir()] == ["demo-none"]
+
+
+def test_a_dying_worker_is_named(tmp_path: Path) -> None:
+    loaded = fakes.loaded(2, ("none", "zcache"))
+    loaded.cases[1].config.settings["die"] = 0
+    with pytest.raises(RunError, match=r"^zcache, replication 0: its worker process died \(exit status 3\)"):
+        quick(loaded, tmp_path, jobs=2, simulate=fakes.simulate)
+
+
+def test_a_users_error_in_a_worker_stays_one(tmp_path: Path) -> None:
+    loaded = fakes.loaded(2, ("none", "zcache"))
+    loaded.cases[1].config.settings["user_error"] = 1
+    with pytest.raises(UserError, match=r"^case zcache: demo.yaml:7:3: machine.memory: too small$"):
+        quick(loaded, tmp_path, jobs=2, simulate=fakes.simulate)
+
+
+def test_only_new_cases_are_simulated(tmp_path: Path) -> None:
+    quick(fakes.loaded(1, ("none", "zcache")), tmp_path, jobs=1, simulate=fakes.simulate)
+    simulated = []
+
+    def counting(config: fakes.FakeConfig, replication: int, **options: Any) -> Any:
+        simulated.append(config.settings["backend"])
+        return fakes.simulate(config, replication, **options)
+
+    outcome = quick(fakes.loaded(1, ("none", "zcache", "zram")), tmp_path, jobs=1, simulate=counting)
+    assert simulated == ["zram"]
+    assert outcome.reused == ["none", "zcache"]
+    assert len(outcome.documents) == 3
+
+
+def test_cases_that_are_the_same_are_simulated_once(tmp_path: Path) -> None:
+    loaded = fakes.loaded(1, ("none", "zcache"))
+    loaded.cases[1].config.settings["backend"] = "none"
+    loaded.cases[1].name = loaded.cases[0].name
+    outcome = quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
+    assert outcome.folders[0] == outcome.folders[1]
