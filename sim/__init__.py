@@ -2,6 +2,7 @@
 
 The public interface.  A configuration in Python is one to one with the YAML:
 
+    from pathlib import Path
     import sim
 
     config = sim.Config(
@@ -12,7 +13,8 @@ The public interface.  A configuration in Python is one to one with the YAML:
         backend=sim.Backend("zcache", persistent={"allocator": "xcfmalloc"}),
         workloads=[sim.Workload(name="hot", kind="zipf", size="200MiB")],
     )
-    result = sim.simulate(config)             # one replication, in this process
+    result = sim.simulate(config, 0)          # replication 0, in this process
+    sim.run(sim.prepare(config), Path("results"))  # all replications and cases, with results and report in a folder
     loaded = sim.load("configs/quickstart.yaml", ["machine.memory=120MiB"])
 
 Names are imported when they are first used, so that `import sim` costs nothing.

@@ -44,7 +44,7 @@ GROUPS: dict[str, str] = {
 METRICS: dict[str, Metric] = {
     "run_time": Metric("s", "until the last task ended, or the configured duration", "time", "worse"),
     "pgfault_rate": Metric("1/s", "page faults per simulated second", "faults", "worse"),
-    "pgmajfault_rate": Metric("1/s", "major faults (those that had to read a device) per simulated second", "faults", "worse"),
+    "pgmajfault_rate": Metric("1/s", "major faults (swap-ins from the device or the pool) per simulated second", "faults", "worse"),
     "pgfault": Metric("", "page faults", "faults", "worse"),
     "pgmajfault": Metric("", "major faults", "faults", "worse"),
     "pgscan_kswapd_rate": Metric("pages/s", "pages that kswapd looked at", "reclaim", "worse"),
@@ -152,8 +152,8 @@ CPU_PURPOSES: tuple[str, ...] = (
 
 HISTOGRAM_TITLES: dict[str, str] = {
     "fault_zero": "First touch (zero-filled page)",
-    "fault_minor": "Minor fault (pool or swap cache)",
-    "fault_major": "Major fault (read from the device)",
+    "fault_minor": "Minor fault (found in the swap cache)",
+    "fault_major": "Major fault (from the device or the pool)",
     "allocstall": "Allocation stall (direct reclaim)",
 }
 

@@ -6,19 +6,19 @@ batches (models.allocators.drive); this file reads, reports what is wrong with a
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
+from pydantic_core import PydanticCustomError
 
 from models.allocators import trace_text
 from models.allocators.drive import COMPACT, PLACE, RECLAIM, STATISTICS, digest, drive
 from models.allocators.pool import POOL_PAGES, Allocator, Answers, Objects, PoolArrays
-from models.allocators.registry import REGISTRY
 from models.registry import Entry, resolve
+from sim.config.parts import entry_of
 from sim.errors import UserError
 
 PAGE_SIZE = 4096
@@ -98,13 +98,11 @@ def trace_name(path: Path) -> str:
 
 
 def find_allocator(name: str) -> Entry:
-    """The registry's entry of that name.  UserError with the nearest names if there is none."""
-    for entry in REGISTRY:
-        if entry.name == name:
-            return entry
-    names = [entry.name for entry in REGISTRY]
-    near = difflib.get_close_matches(name, names, 3) or names
-    raise UserError(f"unknown allocator '{name}'; did you mean {', '.join(near)}?")
+    """The registry's entry of that name, or that of a plug-in `path/to/file.py:NAME`.  UserError if there is none."""
+    try:
+        return entry_of("allocators", name)
+    except PydanticCustomError as error:
+        raise UserError(f"allocator: {error.message()}") from None
 
 
 class Replay:
@@ -169,6 +167,9 @@ def replay(trace: Path, allocator: str, out: TextIO) -> None:
     UserError if the file or the name is wrong; then nothing has been printed.
     """
     entry = find_allocator(allocator)
-    work = Replay(read_trace(trace), entry)
+    try:
+        work = Replay(read_trace(trace), entry)
+    except MemoryError:
+        raise UserError(f"{trace}: too large for this machine's memory (its tables grow with its lines and its largest ID)") from None
     out.write(f"# {work.title}; trace {trace_name(trace)}\n")
     work.run(out)

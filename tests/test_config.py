@@ -148,7 +148,7 @@ CASES = {
         "output.record_pool: found 'no'; expected true or false",
         "did you mean false?",
     ),
-    "1 is no boolean": ("record_pool: false", "record_pool: 1", "1}\n", "output.record_pool: found 1; expected true or false", ""),
+    "1 is no boolean": ("record_pool: false", "record_pool: 1", "1}", "output.record_pool: found 1; expected true or false", ""),
     "time without unit": ("100ms", "100", "100,", "output.interval: found 100; expected a time with a unit", "a number needs a unit"),
     "bare m": ("100ms", "1m", "1m,", "output.interval: found '1m'", "minutes are min"),
     "misspelt word": (
@@ -238,7 +238,7 @@ CASES = {
     ),
     "null": ("seed: 2011", "seed:", "\nreplications", "seed: found nothing (null); expected an integer", ""),
 }
-POSITIONS = {"null": "3:6", "device name": "15:3"}
+POSITIONS = {"1 is no boolean": "25:40", "null": "3:6", "device name": "15:3"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -373,8 +373,9 @@ def test_paths_are_relative_to_the_file_that_names_them() -> None:
 def test_missing_input_file() -> None:
     Path("trace.mpt").write_text("")
     found = errors(SMALL.replace("kind: loop", "kind: trace, file: trase.mpt"))
+    missing = Path("trase.mpt").absolute()
     assert found == [
-        f"c.yaml:3:42: workloads.0.file: found 'trase.mpt'; expected a file that exists (there is no {Path('trase.mpt').absolute()}); did you mean trace.mpt?"
+        f"c.yaml:3:42: workloads.0.file: found 'trase.mpt'; expected a file that exists (there is no {missing}); did you mean trace.mpt?"
     ]
 
 
@@ -440,7 +441,8 @@ def test_set_below_a_short_part() -> None:
         ("seed=!!int 5", "--set seed: found the tag"),
         (
             "workloads.compilr.size=1MiB",
-            "--set workloads.compilr.size: workloads.compilr: found 'compilr'; expected an index from 0 to 0, or compiler; did you mean compiler?",
+            "--set workloads.compilr.size: workloads.compilr: found 'compilr'; expected an index from 0 to 0, or compiler; "
+            "did you mean compiler?",
         ),
         ("workloads.7.size=1MiB", "--set workloads.7.size: workloads.7: found '7'; expected an index from 0 to 0"),
         ("extends=x.yaml", "--set extends: found a key that cannot be set"),
@@ -660,7 +662,7 @@ def test_parts_inside_parts() -> None:
     assert [part.kind for part in mix.options["parts"]] == ["zipf", "loop"]
     assert mix.options["parts"][1].options["size"] == 1 << 20 and mix.options["weights"] == [1.0, 2.0]
     assert errors(text.replace("size: 1MiB", "siz: 1MiB"))[0].startswith("c.yaml:3:61: workloads.0.parts.1.siz: found an unknown key")
-    assert errors(text.replace("[1, 2]", "[1, x]"))[0].startswith("c.yaml:3:86: workloads.0.weights.1: found 'x'; expected a number")
+    assert errors(text.replace("[1, 2]", "[1, x]"))[0].startswith("c.yaml:3:88: workloads.0.weights.1: found 'x'; expected a number")
 
 
 PLUGIN = """

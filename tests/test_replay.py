@@ -215,7 +215,23 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_unknown_allocator_names_the_nearest():
-    with pytest.raises(UserError, match=r"did you mean .*xcfmalloc"):
+    with pytest.raises(UserError, match=r"allocator: .*xvmalloc.*did you mean xcfmalloc"):
         replay(CASES / "case1.trace", "xcfmaloc", io.StringIO())
-    with pytest.raises(UserError, match="did you mean"):
+    with pytest.raises(UserError, match="expected one of"):
         replay(CASES / "case1.trace", "", io.StringIO())
+
+
+def test_an_allocator_of_ones_own_is_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from models.allocators.xvmalloc import XVMALLOC as BASE\n"
+        "RECORD = BASE._replace(answers=BASE.answers._replace(title=lambda page_size, options: f'mine {options}', errno=True))\n"
+        "MINE = {'target': 'RECORD', 'doc': 'my own', 'preset': {'align': 4}}\n"
+    )
+    got = answers(CASES / "case1.trace", f"{file}:MINE")
+    like = answers(CASES / "case1.trace", "xvmalloc-2.6.37-align4")
+    assert got[0] == "# mine {'align': 4}; PAGE_SIZE 4096; trace case1"
+    assert [line.partition("E")[0] for line in got[1:]] == [line.partition("E")[0] for line in like[1:]]
+    assert any(line.endswith(" E22") for line in got)
+    with pytest.raises(UserError, match=r"mine\.py"):
+        replay(CASES / "case1.trace", f"{file}:YOURS", io.StringIO())

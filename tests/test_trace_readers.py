@@ -12,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.compressors import lz4
+from models.contents import measured
+from models.contents.rows import ContentContext
 from models.errors import InputError
 from models.workloads import trace
 from models.workloads.readers import mpt
-from models.workloads.stream import SLEEP, Context
+from models.workloads.stream import SLEEP, Chunk, Context, Process
 
 OPTIONS = {
     "format": "auto", "columns": None, "time_unit": "ns", "think": 100, "ns_per_instruction": 0.5, "time_scale": 1.0,
@@ -226,3 +229,27 @@ def test_mpt_refuses_to_write_nonsense(tmp_path: Path) -> None:
     for pages, time, index in ((np.array([2, 1]), one, one), (one, np.array([-1]), one), (one, one, np.array([1]))):
         with pytest.raises(ValueError):
             mpt.write(tmp_path / "x", pages, time, np.zeros(1), index)
+
+
+def test_shipped_trace_and_its_contents() -> None:
+    """The recorded run: a real size, one row of contents for each page under every page size, and first touches that are writes."""
+    path = Path(__file__).resolve().parent.parent / "configs" / "traces" / "cc1.mpt"
+    ops = np.array([np.concatenate(column) for column in zip(*_chunks(path, 4096), strict=True)])
+    assert ops.shape[1] > 3_000_000 and np.unique(ops[1]).size * 4096 > 50e6
+    first = np.unique(ops[1], return_index=True)[1]
+    assert ops[0][first].mean() > 0.9
+    assert 0.6e9 < ops[2].sum() < 0.65e9  # ns
+    for page_size in (4096, 16384, 65536):
+        context = ContentContext(page_size, np.random.SeedSequence(1), lz4.build({"compress_time": 0, "decompress_time": 0}))
+        rows = measured.build({"table": "cc1", "file": None}, context)
+        assert len(rows.sizes) // rows.versions == _process(path, page_size).pages
+
+
+def _process(path: Path, page_size: int) -> Process:
+    return trace.build({**OPTIONS, "file": str(path), "ns_per_instruction": 0.33}, Context(page_size, np.random.SeedSequence(1))).processes[
+        0
+    ]
+
+
+def _chunks(path: Path, page_size: int) -> list[Chunk]:
+    return list(_process(path, page_size).chunks())

@@ -102,7 +102,7 @@ SCHEDULER = (
         "shared_slice",
         "time",
         "ns",
-        "200us",
+        "100us",
         "longest computing in one step while another runnable actor shares the memory (about 32 pages of reclaim)",
         "accuracy of this simulator: halving it changes results by less than their interval",
         1000,

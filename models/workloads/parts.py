@@ -14,25 +14,19 @@ from models.errors import InputError
 from models.registry import resolve
 from models.workloads import draws
 from models.workloads.program import one_or_many
-from models.workloads.registry import REGISTRY
 from models.workloads.stream import Chunk, Context, Process, Program
 
 _NO_CHUNK: Chunk = (np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
 
-def _part(owner: str, number: int, options: dict[str, Any], context: Context) -> Process:
-    """The single process of one part."""
-    kind = options["kind"]
-    entry = next((entry for entry in REGISTRY if entry.name == kind), None)
-    if entry is None and ":" not in kind:
-        raise InputError(
-            f"workload {owner}: part {number + 1}: there is no workload {kind!r}; there are {', '.join(e.name for e in REGISTRY)}"
-        )
-    build = options["build"] if "build" in options else resolve(entry.target if entry else kind)
-    settings = dict(entry.preset if entry else {}, **options)
-    program: Program = build(settings, context._replace(seed=draws.child(context.seed, number)))
+def _part(owner: str, number: int, part: Any, context: Context) -> Process:
+    """The single process of one part: anything with an `entry` (of a registry, or a plug-in's) and `options` in model units."""
+    build = resolve(part.entry.target)
+    program: Program = build(dict(part.options), context._replace(seed=draws.child(context.seed, number)))
     if len(program.processes) != 1:
-        raise InputError(f"workload {owner}: part {number + 1} ({kind}) has several processes; set `processes` of the {owner} instead")
+        raise InputError(
+            f"workload {owner}: part {number + 1} ({part.entry.name}) has several processes; set `processes` of the {owner} instead"
+        )
     return program.processes[0]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import core_schema
 
-from models.registry import REQUIRED, Entry, Option, resolve
+from models.registry import REQUIRED, Entry, Option
 from sim.config.names import FOLDERS, registry
 from sim.config.plugin import is_plugin, plugin
 from sim.config.problems import Problem, fail, nearest, one_of, problems_of, raise_for, show, unknown_key
@@ -289,10 +289,6 @@ class Part:
         part._fill(raw, info.context)
         return part
 
-    def for_model(self) -> dict[str, Any]:
-        """The settings as models take them: nested parts are mappings with `kind` and `build`, what their target names (imported now)."""
-        return {name: _for_model(value) for name, value in self.options.items()}
-
     def resolved(self, written: bool = False) -> dict[str, Any]:
         """As JSON-able data in model units; `written` leaves out what was filled in."""
         data: dict[str, Any] = {"kind": self.kind}
@@ -301,14 +297,6 @@ class Part:
             if name not in skip and (not written or name in self.given):
                 data[name] = _data(value, written)
         return data
-
-
-def _for_model(value: Any) -> Any:
-    if isinstance(value, Part):
-        return {"kind": value.kind, "build": resolve(value.entry.target), **value.for_model()}
-    if isinstance(value, list):
-        return [_for_model(item) for item in value]
-    return {key: _for_model(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _data(value: Any, written: bool) -> Any:

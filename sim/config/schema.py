@@ -22,7 +22,7 @@ from sim.config.plugin import is_plugin
 from sim.config.problems import fail, problems_of, raise_for, wrong
 
 if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass
+    from pydantic._internal._model_construction import ModelMetaclass as _SectionMeta
 
     class Size:
         """An attribute that is read as bytes and may be given as text with a unit."""
@@ -49,9 +49,18 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: Backend | str) -> None: ...
 
 else:
-    ModelMetaclass = type(BaseModel)
     Size = Time = int
     PolicyName, BackendName = Policy, Backend
+
+    class _SectionMeta(type(BaseModel)):
+        """Turns what pydantic says into UserError where a person creates a section; pydantic itself does not come through here."""
+
+        def __call__(cls, *args, **values):
+            try:
+                return super().__call__(*args, **values)
+            except ValidationError as error:
+                raise_for(problems_of(error), cls.__name__)
+
 
 MAX_RUNS = 100_000  # cases times replications of one configuration
 
@@ -75,18 +84,6 @@ def _safe_name(text: str) -> str:
     if not _PART_NAME.fullmatch(text):
         wrong(text, "1 to 64 letters, digits, _ and -, starting with a letter (it is part of dotted keys)")
     return text
-
-
-class _SectionMeta(ModelMetaclass):
-    """Turns what pydantic says into UserError where a person creates a section; pydantic itself does not come through here."""
-
-    if not TYPE_CHECKING:
-
-        def __call__(cls, *args, **values):
-            try:
-                return super().__call__(*args, **values)
-            except ValidationError as error:
-                raise_for(problems_of(error), cls.__name__)
 
 
 class Section(Checked, metaclass=_SectionMeta):

@@ -11,7 +11,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from sim.metrics import CPU_PURPOSES, HISTOGRAM_TITLES, describe
 from sim.report.drawing import (
     COLOURS,
-    GRID,
     INK,
     MUTED,
     PAPER,
@@ -80,7 +79,7 @@ CPU_LABELS = {"cpu_user": "user", "cpu_fault": "faults", "cpu_kswapd": "kswapd",
 
 def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     """CPU seconds by purpose, a stacked bar per case."""
-    purposes = [p for p in CPU_PURPOSES if any(((r["scalars"].get(p) or {}).get("mean") or 0) > 0 for r in runs)]
+    purposes = [p for p in CPU_PURPOSES if p != "cpu_idle" and any(((r["scalars"].get(p) or {}).get("mean") or 0) > 0 for r in runs)]
     if not purposes:
         return None
     labels = [CPU_LABELS.get(purpose, purpose.removeprefix("cpu_")) for purpose in purposes]
@@ -89,13 +88,12 @@ def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     left = [0.0] * len(names)
     for number, purpose in enumerate(purposes):
         values = [(run["scalars"].get(purpose) or {}).get("mean") or 0.0 for run in runs]
-        idle = purpose == "cpu_idle"
         axes.barh(
             places,
             values,
             left=left,
             height=0.62,
-            color=GRID if idle else (*COLOURS, MUTED)[number % 10],
+            color=(*COLOURS, MUTED)[number % 10],
             label=labels[number],
             edgecolor=PAPER,
             linewidth=0.6,
@@ -104,7 +102,9 @@ def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     _case_axis(axes, names)
     finish(axes, "", "CPU time (s)", short_ticks=False)
     legend_above(figure, axes)
-    return Plot(svg_of(figure, "CPU time by purpose"), "Where CPU time goes", "Means over the replications, all CPUs together.")
+    return Plot(
+        svg_of(figure, "CPU time by purpose"), "Where CPU time goes", "Means over the replications, all CPUs together, without idle time."
+    )
 
 
 def _case_axis(axes: Any, names: Sequence[str]) -> None:
@@ -122,7 +122,6 @@ SIDE_BY_SIDE = (
     "effective_compression",
     "psi_memory_full",
     "psi_io_full",
-    "direct_share",
     "fault_p99",
 )
 

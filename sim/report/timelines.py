@@ -113,13 +113,13 @@ def rates(series: Series) -> Plot:
     _line(faults, rate(series, "pgmajfault"), "major faults", 2)
     for axes, title in ((reclaim, "Reclaim (pages/s)"), (swap, "Swap (pages/s)"), (faults, "Page faults (1/s)")):
         finish(axes, title, "simulated time (s)" if axes is faults else "")
-        axes.set_ylim(bottom=0)
+        _limit(axes)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
     return Plot(
         svg_of(figure, "rates over time"),
         "Reclaim, swap and faults over time",
-        "Replication 0, means over short stretches of simulated time.",
+        f"Replication 0, means over short stretches of simulated time. {CUT}",
     )
 
 
@@ -150,6 +150,16 @@ def pool(series: Series, page_size: int) -> Plot | None:
     )
 
 
+CUT = "Short peaks may be cut off."
+
+
+def _limit(axes: Any) -> None:
+    """The vertical axis from 0; a few extreme values (the first filling of memory) do not flatten all others."""
+    values = sorted(float(value) for line in axes.get_lines() for value in line.get_ydata())
+    usual = values[int(0.97 * (len(values) - 1))] if values else 0.0
+    axes.set_ylim(0.0, 1.3 * usual if 0 < 4 * usual < values[-1] else None)
+
+
 def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
     """The same rates for all cases, a panel per quantity, a colour per case."""
     figure, grid = panels(1.6, 2, 2, legend=legend_shape(names)[1], sharex=True)
@@ -165,6 +175,6 @@ def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
             if times:
                 axes.plot(times, values, color=COLOURS[case % 9], label=name, linestyle="-" if case < 9 else "--")
         finish(axes, title, "simulated time (s)" if index > 1 else "")
-        axes.set_ylim(bottom=0)
+        _limit(axes)
     legend_above(figure, grid[0])
-    return Plot(svg_of(figure, "rates over time by case"), "Faults, reclaim and swap over time", "Replication 0 of each case.")
+    return Plot(svg_of(figure, "rates over time by case"), "Faults, reclaim and swap over time", f"Replication 0 of each case. {CUT}")
