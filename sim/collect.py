@@ -119,10 +119,9 @@ def _pool(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark, sampler: Sa
     pswpin = int(end.vmstat[INDEX["pswpin"]] - begin.vmstat[INDEX["pswpin"]])
     scalars["backend_hit_ratio"] = _ratio(loads, loads + pswpin)
     scalars["backend_rejects"] = int(backend[bs.REFUSED])
-    for name in ("stored_pages", "pool_pages"):
-        values = sampler.series[name][begin.samples :] or sampler.series[name][-1:]
-        scalars[name] = float(np.mean(values))
-    scalars["pool_pages_max"] = sampler.pool_pages_max
+    held = sampler.series["pool_pages"][begin.samples :] or sampler.series["pool_pages"][-1:]
+    scalars["pool_frames"] = float(np.mean(held))
+    scalars["pool_frames_max"] = sampler.pool_pages_max
     if not built.has_pool:
         return
     scalars.update(sampler.tally.means())

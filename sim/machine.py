@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from simpy import Event
 
 from models.devices.ssd import SECOND
 from models.jit import report_compile_time
@@ -15,6 +16,7 @@ from models.memory.check import problems
 from models.memory.fault import S_ACCESSES
 from models.registry import resolve
 from models.vmstat import NAMES
+from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
 from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
@@ -160,14 +162,24 @@ def simulate(
     return result
 
 
+def _end_of(vm: Vm, config: Config, groups: list[list[Task]], end: Event) -> Steps:
+    """Trigger `end` when every workload has ended or the duration is over.
+
+    A plain event, since SimPy takes the callbacks off conditions that are nested in one that has triggered.
+    """
+    done = vm.env.all_of([group[0].ended for group in groups])
+    yield done if config.until_done else done | vm.env.timeout(int(config.duration))
+    end.succeed()
+
+
 def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Callable[[Progress], None] | None) -> Replication:
     teller = _Teller(vm, config, tell)
     sampler = Sampler(vm, config.output.interval, plan.kernel_reserved // plan.page_size, teller.tick)
     sampler.warm_up = config.warm_up
     env = vm.env
     env.process(sampler.run())
-    done = env.all_of([group[0].ended for group in groups])
-    end = done if config.until_done else done | env.timeout(int(config.duration))
+    end = env.event()
+    env.process(_end_of(vm, config, groups, end))
     begin = mark(vm, sampler)
     if config.warm_up:
         warm = env.timeout(config.warm_up)

@@ -311,7 +311,7 @@ def test_zero_needs_no_unit() -> None:
             SMALL.replace("64MiB", "64MiB, kernel_reserved: 1GiB"),
             "c.yaml:2:43: machine.kernel_reserved: found 1GiB; expected at least 64 pages less",
         ),
-        (SMALL.replace("64MiB", "1PiB"), "c.yaml:2:19: machine.memory: found '1PiB'; expected at most 2^31 pages of 4KiB"),
+        (SMALL.replace("64MiB", "1PiB"), "c.yaml:2:19: machine.memory: found '1PiB'; expected at most 2^27 pages of 4KiB: 512GiB"),
         (
             SMALL.replace("64MiB", "64MiB, sysctl: {vm.min_free_kbytes: 50000}"),
             "c.yaml:2:55: machine.sysctl.vm.min_free_kbytes: found 50000; expected less than 37546",
@@ -718,3 +718,10 @@ def test_plugin_target_is_imported_by_resolve() -> None:
     assert resolve(f"{Path('good.py').absolute()}:VALUE") == 42
     with pytest.raises(InputError, match="ZeroDivisionError"):
         resolve(f"{Path('bad.py').absolute()}:VALUE")
+
+
+def test_largest_memory_is_what_the_engine_holds() -> None:
+    from models.memory.state import MAX_FRAMES
+    from sim.config.checks import MOST_FRAMES
+
+    assert MOST_FRAMES == MAX_FRAMES

@@ -29,19 +29,26 @@ class Tally:
         self.page_size = page_size
         self.sums = np.zeros(pool_state.NUMBERS, np.float64)
         self.stored = 0.0
+        self.samples = 0
 
     def add(self, num: np.ndarray[Any, Any], stored: int) -> None:
         """One sample of the tally."""
         self.sums += num[: pool_state.NUMBERS]
         self.stored += stored
+        self.samples += 1
 
     def means(self) -> dict[str, float]:
-        """Compression and loss figures of the time means; absent while nothing is stored."""
-        s, page = self.sums, self.page_size
+        """S, P, M as time means; compression and losses from these, absent while nothing is stored."""
+        s, page, n = self.sums, self.page_size, max(self.samples, 1)
         used, payload = s[pool_state.POOL_PAGES] * page, s[pool_state.PAYLOAD]
+        sizes = {
+            "stored_pages": self.stored / n,
+            "pool_pages": float(s[pool_state.POOL_PAGES]) / n,
+            "pool_metadata": float(s[pool_state.META_OUTSIDE]) / n,
+        }
         if not self.stored or not used:
-            return {}
-        return {
+            return sizes
+        return sizes | {
             "effective_compression": 100 * float(s[pool_state.POOL_PAGES] + s[pool_state.META_OUTSIDE] / page) / self.stored,
             "compression_ratio": self.stored * page / float(payload),
             "fragmentation_loss": 100 * (1 - float(payload / used)),

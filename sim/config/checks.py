@@ -13,7 +13,8 @@ from sim import units
 from sim.config.problems import Path, Problem, nearest, one_of, show
 
 FEWEST_PAGES = 64  # frames that a kernel needs beside what it holds for good, a choice of this model
-MOST_PAGES = 2**31 - 1  # pages are numbered in int32
+MOST_FRAMES = 2**27  # of models.memory.state.MAX_FRAMES, which cannot be imported here: it needs Numba
+MOST_SLOTS = 2**31 - 2  # swap slots are numbered in int32, from 1
 
 
 def default_contents() -> Any:
@@ -62,8 +63,9 @@ def _machine(config: Any) -> Iterator[Problem]:
     path: Path = ("machine", "memory")
     if memory // page < FEWEST_PAGES:
         yield Problem(path, show(_get(config, *map(str, path))), f"at least {FEWEST_PAGES} pages of {units.format_size(page)}")
-    elif memory // page > MOST_PAGES:
-        yield Problem(path, show(_get(config, *map(str, path))), f"at most 2^31 pages of {units.format_size(page)}")
+    elif memory // page > MOST_FRAMES:
+        most = f"at most 2^27 pages of {units.format_size(page)}: {units.format_size(MOST_FRAMES * page)}"
+        yield Problem(path, show(_get(config, *map(str, path))), most)
     elif (memory - reserved) // page < FEWEST_PAGES:
         path = ("machine", "kernel_reserved")
         yield Problem(path, units.format_size(reserved), f"at least {FEWEST_PAGES} pages less than memory: {units.format_size(memory)}")
@@ -87,7 +89,7 @@ def _swap(config: Any) -> Iterator[Problem]:
     if isinstance(device, str) and device not in names:
         yield Problem(("swap", "device"), show(device), f"a name from `devices`: {one_of(names)}", nearest(device, names))
     size, page = _size(_get(swap, "size")), _size(_get(config, "machine", "page_size") or "4KiB")
-    if size and page and page > 0 and size // page > MOST_PAGES:
+    if size and page and page > 0 and size // page > MOST_SLOTS:
         yield Problem(("swap", "size"), show(_get(swap, "size")), f"at most 2^31 pages of {units.format_size(page)}")
     backend = _kind(_get(config, "backend"))
     if swap is None and isinstance(backend, str) and backend != "none":

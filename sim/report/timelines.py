@@ -102,11 +102,11 @@ def rates(series: Series) -> Plot:
     ):
         _line(reclaim, rate(series, name), label, colour, linestyle="--" if "scan" in name else "-")
     for name, label, colour in (
-        ("pswpout", "written to the device", 2),
-        ("pswpin", "read from the device", 1),
-        ("backend_stores", "stored in the pool", 3),
-        ("backend_loads", "loaded from the pool", 4),
-        ("backend_rejects", "refused by the pool", 9),
+        ("pswpout", "to device", 2),
+        ("pswpin", "from device", 1),
+        ("backend_stores", "to pool", 3),
+        ("backend_loads", "from pool", 4),
+        ("backend_rejects", "refused", 9),
     ):
         _line(swap, rate(series, name), label, colour)
     _line(faults, rate(series, "pgfault"), "all faults", 6)
