@@ -12,7 +12,7 @@ from numba.experimental import structref
 from models.borrow import borrowing
 from models.jit import compiled
 from models.memory import state as st
-from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames
+from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import (
     commit_readahead,
@@ -198,8 +198,7 @@ def read_in(m, stream, process, p):
     window = pages.window
     n = plan_readahead(pages, process, p)
     if usable_frames(pages, 1) < n + 1:
-        if pages.num[st.KSWAPD_AWAKE] == 0:
-            pages.num[st.WAKE] = 1
+        want_kswapd(pages)
         return NEED_RECLAIM
     commit_readahead(pages, process, p)
     target = -int64(pages.pte[p]) - 1

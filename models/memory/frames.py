@@ -95,15 +95,30 @@ def take_frame(pages, kind, mark):
     return int64(-1)
 
 
+@compiled(int64(pages_t))
+def node_balanced(pages):
+    """1 if some zone passes its high mark for a user page."""
+    zone = pages.zone
+    for z in range(zone.shape[0]):
+        if zone[z, st.MANAGED] > 0 and zone[z, st.ZONE_FREE] > zone[z, st.WMARK_HIGH] + zone[z, st.BOOST] + zone[z, st.RESERVE]:
+            return 1
+    return 0
+
+
+@compiled(void(pages_t))
+def want_kswapd(pages):
+    """Ask for kswapd, unless it runs already or every test it would make is passed."""
+    if pages.num[st.KSWAPD_AWAKE] == 0 and node_balanced(pages) == 0:
+        pages.num[st.WAKE] = 1
+
+
 @compiled(int64(pages_t, int64))
 def ask_frame(pages, kind):
     """A frame for a user page: low marks, then kswapd is woken and min marks are tried; -1 means reclaim."""
     f = take_frame(pages, kind, LOW_MARK)
     if f >= 0:
         return f
-    num = pages.num
-    if num[st.KSWAPD_AWAKE] == 0:
-        num[st.WAKE] = 1
+    want_kswapd(pages)
     return take_frame(pages, kind, MIN_MARK)
 
 
@@ -129,16 +144,6 @@ def give_frame(pages, f):
     pages.frame[f, st.FLAGS] = 0
     pages.vmstat[NR_FREE_PAGES] += 1
     pages.vmstat[PGFREE] += 1
-
-
-@compiled(int64(pages_t))
-def node_balanced(pages):
-    """1 if some zone passes its high mark for a user page."""
-    zone = pages.zone
-    for z in range(zone.shape[0]):
-        if zone[z, st.MANAGED] > 0 and zone[z, st.ZONE_FREE] > zone[z, st.WMARK_HIGH] + zone[z, st.BOOST] + zone[z, st.RESERVE]:
-            return 1
-    return 0
 
 
 @compiled(void(backend_t, pages_t))

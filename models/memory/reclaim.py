@@ -1,7 +1,7 @@
 """Reclaim: what happens to the pages that a policy offers (Linux 6.1 mm/vmscan.c shrink_page_list, for anonymous memory).
 
-`shrink` does one stretch of a pass and returns: SLICE after about 32 reclaimed pages or at the deadline, PASS_END when the policy
-has no more for this pass.  Writing is asynchronous; a page whose content went into the backend is freed at once.
+Writing is asynchronous; a page whose content went into the backend is freed at once.  The rounds that lead here are in
+models.memory.rounds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from numba import int64, void
 
 from models.jit import compiled
 from models.memory import state as st
-from models.memory.fault import PASS_END, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT
 from models.memory.frames import give_frame, note, settle_pool, spend
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
@@ -27,9 +26,6 @@ from models.vmstat import (
     PSWPOUT,
 )
 
-STRETCH = 32  # reclaimed pages after which the caller may look at the clock (SWAP_CLUSTER_MAX)
-STRETCH_SCAN = 1024  # the same for pages looked at in vain
-PASS_NS = 500  # working out a pass; even an empty one takes time, so that hopeless reclaim ends
 PLUG = 126  # neighbouring writes merged into one request at most (a plugged list of requests)
 
 
@@ -224,64 +220,3 @@ def stop_wanted(m):
     """1 if a ring or the log is filling up and Python should empty it."""
     num = m.pages.num
     return 1 if num[st.RING] > st.RING_SIZE // 2 or num[st.LOG] > st.LOG_SIZE // 2 else 0
-
-
-@compiled(int64(pages_t, int64, int64))
-def report(pages, code, began):
-    """What a step tells Python, in one number: code, signals, and the ns that it took (see models.memory.fault)."""
-    num = pages.num
-    signals = 0
-    if num[st.RING] or num[st.LOG]:
-        signals = SIGNAL_OUTPUT
-    if num[st.WAKE]:
-        signals |= SIGNAL_WAKE
-    return (num[st.CLOCK] - began) << STEP_SHIFT | signals | code
-
-
-@compiled(int64(machine_t, Numbers, int64, int64))
-def shrink(m, ctx, now, deadline):
-    """One stretch of the pass that `ctx` is in, from time `now` to about `deadline`; returns a report."""
-    pages = m.pages
-    num = pages.num
-    num[st.CLOCK] = now
-    purpose = st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT
-    freed, scanned = 0, 0
-    code = SLICE
-    while freed < STRETCH and scanned < STRETCH_SCAN and not stop_wanted(m):
-        n = m.isolate(m.policy, pages, ctx)
-        if ctx[st.X_AGED] > 0:
-            spend(pages, purpose, pages.cost[st.C_DEACTIVATE] * ctx[st.X_AGED])
-        if n < 0:
-            code = PASS_END
-            if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
-                num[st.NODE_WRITEBACK] = 1
-            break
-        scanned += n + ctx[st.X_AGED]
-        freed += reclaim_batch(m, ctx, n)
-        if num[st.CLOCK] >= deadline:
-            break
-    return report(pages, code, now)
-
-
-@compiled(int64(machine_t, Numbers, int64, int64))
-def begin_pass(m, ctx, now, priority):
-    """Start a pass at a priority, for kswapd after its background aging; returns a report of the time it took."""
-    pages = m.pages
-    pages.num[st.CLOCK] = now
-    ctx[st.X_PRIORITY] = priority
-    if ctx[st.X_KSWAPD] == 1:
-        ctx[st.X_SCANNED] = 0
-        aged = m.age(m.policy, pages, ctx)
-        spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * aged)
-    ctx[st.X_TAKEN] = 0
-    ctx[st.X_WRITEBACK] = 0
-    ctx[st.X_IMMEDIATE] = 0
-    m.begin(m.policy, pages, ctx)
-    spend(pages, st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT, PASS_NS)
-    return report(pages, SLICE, now)
-
-
-@compiled(int64(machine_t, Numbers))
-def end_run(m, ctx):
-    """A reclaimer's run is over: the policy takes its snapshot."""
-    return m.finish(m.policy, m.pages, ctx)

@@ -243,6 +243,7 @@ X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED =
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
+X_IN_PASS, X_BEFORE = 14, 15  # a pass is under way; reclaimed when the round began
 X_OWN = 16  # the policy's own numbers for this pass
 CONTEXT = 48
 

@@ -24,7 +24,7 @@ from models.memory.fault import (
     stream_t,
 )
 from models.memory.frames import give_frame, note, settle_pool
-from models.memory.reclaim import report, stop_wanted
+from models.memory.rounds import report, stop_wanted
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, PGPGIN, PGPGOUT, PSWPIN
 
@@ -110,7 +110,7 @@ def run_ops(m, stream, now, deadline):
         user += ns
         done += 1
         i += 1
-        if num[st.WAKE] or stop_wanted(m):
+        if num[st.WAKE] or stop_wanted(pages):
             code = WOKE if i < end else DONE
             break
     num[st.CLOCK] = clock

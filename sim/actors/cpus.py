@@ -15,6 +15,9 @@ from simpy import Environment, Event
 
 Steps = Generator[Event, Any, None]
 
+SHARED_STRETCH = 32  # SWAP_CLUSTER_MAX
+ALONE_STRETCH = 4096
+
 
 class Actor:
     """Anything that computes; `kernel` actors preempt."""
@@ -40,14 +43,34 @@ class Cpus:
         self.ready: deque[tuple[Actor, Event, int]] = deque()
         self.busy = 0  # ns of all vCPUs, for turns that ended
 
-    def deadline(self) -> int:
-        """How far the actor that computes now may go before others get to see what it did."""
+    def deadline(self, actor: Actor) -> int:
+        """How far the actor that computes now may go before others get to see what it did.
+
+        While another vCPU computes too, that is a short slice.  Alone it may go on to the next event, or to the end of its turn if
+        others wait for it: nobody could look in between.
+        """
         now = int(self.env.now)
-        limit = now + (self.slice_ns if len(self.running) + len(self.ready) <= 1 else self.shared_slice)
+        if len(self.running) > 1:
+            limit = now + self.shared_slice
+        else:
+            limit = now + self.slice_ns
+            if self.ready:
+                limit = min(limit, self._turn_end(actor))
         upcoming = self.env.peek()
-        if upcoming >= limit:
-            return limit
-        return max(int(upcoming), now + self.least)
+        if upcoming < limit:
+            limit = int(upcoming)
+        return max(limit, now + self.least)
+
+    def stretch(self) -> int:
+        """Pages to reclaim in one step: 32 while another vCPU computes too, as many as the deadline allows otherwise."""
+        return SHARED_STRETCH if len(self.running) > 1 else ALONE_STRETCH
+
+    def _turn_end(self, actor: Actor) -> int:
+        """When the first in line is to have the actor's vCPU."""
+        waiting, _, since = self.ready[0]
+        if waiting.kernel and not actor.kernel:
+            return since + self.wakeup_delay
+        return self.running[actor] + self.quantum
 
     def acquire(self, actor: Actor) -> Steps:
         """Wait for a vCPU."""
@@ -85,11 +108,7 @@ class Cpus:
 
     def turn_over(self, actor: Actor) -> bool:
         """Whether somebody who waits is to have the actor's vCPU now."""
-        now = int(self.env.now)
-        waiting, _, since = self.ready[0]
-        if waiting.kernel and not actor.kernel:
-            return now - since >= self.wakeup_delay
-        return now - self.running[actor] >= self.quantum
+        return int(self.env.now) >= self._turn_end(actor)
 
     def busy_ns(self) -> int:
         """ns spent computing on all vCPUs up to now."""

@@ -9,11 +9,11 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import CODE_MASK, PASS_END, STEP_SHIFT, bin_of
-from models.memory.reclaim import begin_pass, end_run, shrink
-from models.vmstat import ALLOCSTALL_MOVABLE, NR_ACTIVE_ANON, NR_INACTIVE_ANON, NR_WRITEBACK, PGSCAN_DIRECT_THROTTLE
+from models.memory.fault import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE, bin_of
+from models.memory.rounds import direct_step, nearly_empty, start_direct
+from models.vmstat import ALLOCSTALL_MOVABLE, NR_ACTIVE_ANON, NR_INACTIVE_ANON, PGSCAN_DIRECT_THROTTLE
 from sim.actors.cpus import Steps
-from sim.actors.kswapd import CLUSTER, DEF_PRIORITY, MAX_FAILURES
+from sim.actors.kswapd import MAX_FAILURES
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
@@ -61,9 +61,8 @@ class DirectReclaim:
     def _throttle(self) -> Steps:
         """With less than half of the min marks free, wait for kswapd."""
         vm = self.vm
-        zone = vm.arrays.zone
         assert vm.kswapd is not None
-        while vm.num[st.KSWAPD_FAILURES] < MAX_FAILURES and zone[:, st.ZONE_FREE].sum() <= zone[:, st.WMARK_MIN].sum() // 2:
+        while nearly_empty(vm.pages) and vm.num[st.KSWAPD_FAILURES] < MAX_FAILURES:
             vm.kswapd.wake()
             vm.vmstat[PGSCAN_DIRECT_THROTTLE] += 1
             vm.cpus.release(self.task)
@@ -77,31 +76,20 @@ class DirectReclaim:
     def _try(self, force: bool) -> Generator[Event, Any, int]:
         """Passes of rising urgency until 32 pages are free; returns the pages freed."""
         vm, ctx, machine = self.vm, self.ctx, self.vm.machine
-        ctx[st.X_RECLAIMED] = ctx[st.X_SCANNED] = ctx[st.X_SKIPPED] = 0
-        ctx[st.X_FORCE] = int(force)
-        ctx[st.X_TO_RECLAIM] = CLUSTER
         env, cpus = vm.env, vm.cpus
-        for priority in range(DEF_PRIORITY, -1, -1):
-            now = int(env.now)
-            ahead = begin_pass(machine, ctx, now, priority) >> STEP_SHIFT
-            while True:
-                step = shrink(machine, ctx, now + ahead, cpus.deadline())
+        start_direct(machine, ctx, int(force))
+        code = SLICE
+        while code != DONE and not self.task.killed:
+            step = direct_step(machine, ctx, int(env.now), cpus.deadline(self.task), cpus.stretch())
+            code = step & CODE_MASK
+            if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step)
-                yield env.timeout((step >> STEP_SHIFT) + ahead)
-                if cpus.ready and cpus.turn_over(self.task):
-                    yield from cpus.rotate(self.task)
-                if step & CODE_MASK == PASS_END:
-                    break
-                now, ahead = int(env.now), 0
-            if ctx[st.X_RECLAIMED] >= CLUSTER or self.task.killed:
-                break
-            if priority == 1 and ctx[st.X_RECLAIMED] == 0 and self._mostly_writeback():
+            yield env.timeout(step >> STEP_SHIFT)
+            if cpus.ready and cpus.turn_over(self.task):
+                yield from cpus.rotate(self.task)
+            if code == WAIT_PAGE:
                 yield from self.task.sleep(TICK, memory=True)
-        end_run(machine, ctx)
-        if ctx[st.X_RECLAIMED]:
+        freed = int(ctx[st.X_RECLAIMED])
+        if freed:
             vm.num[st.KSWAPD_FAILURES] = 0
-        return int(ctx[st.X_RECLAIMED])
-
-    def _mostly_writeback(self) -> bool:
-        vmstat = self.vm.vmstat
-        return bool(vmstat[NR_WRITEBACK] * 2 > vmstat[NR_ACTIVE_ANON] + vmstat[NR_INACTIVE_ANON])
+        return freed

@@ -5,15 +5,16 @@ Not modelled: watermark boost (every zone's boost is 0), memory compaction, orde
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import CODE_MASK, PASS_END, STEP_SHIFT
+from models.memory.fault import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.frames import node_balanced
-from models.memory.reclaim import begin_pass, end_run, shrink
+from models.memory.rounds import balance_step, start_balance
 from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
 from sim.actors.cpus import Actor, Steps
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SHORT_SLEEP = 100_000_000  # HZ / 10
 WRITEBACK_SLEEP = 100_000_000
-DEF_PRIORITY = 12
 CLUSTER = 32  # SWAP_CLUSTER_MAX
 MAX_FAILURES = 16  # MAX_RECLAIM_RETRIES
 
@@ -35,35 +35,33 @@ class Kswapd(Actor):
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self.ctx = np.zeros(st.CONTEXT, np.int64)
-        self.ctx[st.X_KSWAPD] = 1
         self.asleep: Event | None = None
+        self.nap_ends = 0  # when the short sleep is over, ns; 0 in a long one
+        self.timer_set = False
         self.progress: Event | None = None  # triggered after each stretch, if a throttled reclaimer waits for it
         zones = vm.arrays.zone
         self.goal = int(np.maximum(zones[zones[:, st.MANAGED] > 0, st.WMARK_HIGH], CLUSTER).sum())
 
     def wake(self) -> None:
         """Wake it if it sleeps and there is a point."""
-        hopeless = self.vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES
-        if self.asleep is None or self.asleep.triggered or hopeless or node_balanced(self.vm.pages):
+        if self.asleep is None or self.vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
             return
+        event, self.asleep = self.asleep, None
         self.vm.num[st.KSWAPD_AWAKE] = 1
-        self.asleep.succeed()
+        event.succeed(True)
 
     def run(self) -> Steps:
         """Sleep, balance, and so on for ever."""
         vm = self.vm
-        yield from self._sleep(None)
+        yield self._sleep()
         while True:
-            vm.psi.change(running=1)
+            vm.psi.change(running=1, memstall=1, memstall_running=1)
             yield from vm.cpus.acquire(self)
-            yield from vm.cpus.compute(self, vm.wakeup_ns)
-            vm.psi.change(memstall=1, memstall_running=1)
-            yield from self._balance()
-            vm.psi.change(memstall=-1, memstall_running=-1)
+            balanced = yield from self._balance()
             vm.cpus.release(self)
-            vm.psi.change(running=-1)
+            vm.psi.change(running=-1, memstall=-1, memstall_running=-1)
             self._tell()
-            yield from self._try_to_sleep()
+            yield from self._try_to_sleep(balanced)
 
     def next_progress(self) -> Event:
         """The event of the next stretch's end."""
@@ -76,69 +74,70 @@ class Kswapd(Actor):
             event, self.progress = self.progress, None
             event.succeed()
 
-    def _may_sleep(self) -> bool:
-        return bool(self.vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES or node_balanced(self.vm.pages))
+    def _sleep(self) -> Event:
+        """Fall asleep; the event's value is True if it is woken, False if the short sleep is over."""
+        self.vm.num[st.KSWAPD_AWAKE] = 0
+        self.asleep = self.vm.env.event()
+        return self.asleep
 
-    def _sleep(self, timeout: int | None) -> Steps:
-        """Sleep until woken, or for `timeout` ns."""
+    def _try_to_sleep(self, balanced: bool) -> Steps:
+        """A short sleep first; only if that passes undisturbed, sleep until woken."""
         vm = self.vm
-        vm.num[st.KSWAPD_AWAKE] = 0
-        self.asleep = vm.env.event()
-        yield self.asleep if timeout is None else self.asleep | vm.env.timeout(timeout)
-        vm.num[st.KSWAPD_AWAKE] = 1
-
-    def _try_to_sleep(self) -> Steps:
-        vm = self.vm
-        if self._may_sleep():
-            yield from self._sleep(SHORT_SLEEP)
-            woken = self.asleep is not None and self.asleep.triggered
+        if balanced or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
+            self.nap_ends = int(vm.env.now) + SHORT_SLEEP
+            if not self.timer_set:
+                self._set_timer(SHORT_SLEEP)
+            woken = yield self._sleep()
             if woken:
                 vm.vmstat[KSWAPD_LOW_WMARK_HIT_QUICKLY] += 1
                 return
-            if self._may_sleep():
-                yield from self._sleep(None)
+            self.nap_ends = 0
+            if node_balanced(vm.pages) or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
+                yield self._sleep()
                 return
         vm.vmstat[KSWAPD_HIGH_WMARK_HIT_QUICKLY] += 1
+        vm.num[st.KSWAPD_AWAKE] = 1
 
-    def _balance(self) -> Steps:
-        """One run: rounds of rising urgency until some zone passes its high mark."""
-        vm, ctx = self.vm, self.ctx
-        vm.vmstat[PAGEOUTRUN] += 1
-        ctx[st.X_RECLAIMED] = 0
-        priority = DEF_PRIORITY
-        while priority >= 1 and not node_balanced(vm.pages):
-            before = int(ctx[st.X_RECLAIMED])
-            yield from self._round(priority)
-            freed = int(ctx[st.X_RECLAIMED]) - before
-            if ctx[st.X_SCANNED] < self.goal or freed == 0:
-                priority -= 1
-        if priority < 1 and ctx[st.X_RECLAIMED] == 0:
-            vm.num[st.KSWAPD_FAILURES] += 1
-        if node_balanced(vm.pages):
-            vm.num[st.NODE_WRITEBACK] = 0
-        end_run(vm.machine, ctx)
+    def _set_timer(self, delay: int) -> None:
+        """One timer serves all short sleeps: it is set again for what is left of the present one."""
+        self.timer_set = True
+        timer = self.vm.env.timeout(delay)
+        assert timer.callbacks is not None
+        timer.callbacks.append(self._nap_over)
 
-    def _round(self, priority: int) -> Steps:
+    def _nap_over(self, _: Event) -> None:
+        self.timer_set = False
+        if self.asleep is None or not self.nap_ends:
+            return
+        left = self.nap_ends - int(self.vm.env.now)
+        if left > 0:
+            self._set_timer(left)
+            return
+        event, self.asleep = self.asleep, None
+        event.succeed(False)
+
+    def _balance(self) -> Generator[Event, Any, bool]:
+        """One run: rounds of rising urgency until some zone passes its high mark; returns whether one does."""
         vm, ctx = self.vm, self.ctx
         machine, env, cpus = vm.machine, vm.env, vm.cpus
-        now = int(env.now)
-        ctx[st.X_TO_RECLAIM] = self.goal
-        step = begin_pass(machine, ctx, now, priority)
-        ahead = step >> STEP_SHIFT
-        while True:
-            step = shrink(machine, ctx, now + ahead, cpus.deadline())
-            vm.after_step(step)
+        vm.vmstat[PAGEOUTRUN] += 1
+        start_balance(machine, ctx, self.goal)
+        ahead = vm.wakeup_ns  # the switch to kswapd, spent with the first stretch
+        code = SLICE
+        while code == SLICE or code == WAIT_PAGE:
+            step = balance_step(machine, ctx, int(env.now) + ahead, cpus.deadline(self) + ahead, cpus.stretch())
+            code = step & CODE_MASK
+            if step & SIGNALS or vm.after_every_step is not None:
+                vm.after_step(step)
             yield env.timeout((step >> STEP_SHIFT) + ahead)
+            ahead = 0
             if cpus.ready and cpus.turn_over(self):
                 yield from cpus.rotate(self)
-            self._tell()
-            if step & CODE_MASK == PASS_END:
-                break
-            now, ahead = int(env.now), 0
-        if ctx[st.X_RECLAIMED]:
-            vm.num[st.KSWAPD_FAILURES] = 0
-        if ctx[st.X_IMMEDIATE]:
-            yield from self._wait_for_writeback()
+            if self.progress is not None:
+                self._tell()
+            if code == WAIT_PAGE:
+                yield from self._wait_for_writeback()
+        return code == DONE
 
     def _wait_for_writeback(self) -> Steps:
         """Everything met is still being written: sleep until some of it is, at most a tenth of a second."""

@@ -115,7 +115,7 @@ class Task(Actor):
         machine, cpus, env = vm.machine, vm.cpus, vm.env
         code = -1
         while code != DONE:
-            step = run_ops(machine, stream, int(env.now), cpus.deadline())
+            step = run_ops(machine, stream, int(env.now), cpus.deadline(self))
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step)

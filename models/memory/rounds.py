@@ -1,0 +1,182 @@
+"""The rounds of reclaim: direct reclaim's priority loop and kswapd's balance loop (Linux 6.1 mm/vmscan.c), resumable.
+
+A step returns after `enough` reclaimed pages, at its deadline, or when something has to be waited for; where it stands is in the
+reclaimer's context, so the next step goes on from there.  The rounds are compiled, since a pass at a low urgency looks at a few
+pages only: one return to Python a pass cost twice as much as reclaim itself (*measured* on a VM of 128 MiB).
+"""
+
+from __future__ import annotations
+
+from numba import int64
+
+from models.jit import compiled
+from models.memory import state as st
+from models.memory.fault import DONE, PASS_END, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.frames import node_balanced, spend
+from models.memory.reclaim import reclaim_batch
+from models.memory.state import Numbers, machine_t, pages_t
+from models.vmstat import NR_ACTIVE_ANON, NR_INACTIVE_ANON, NR_WRITEBACK
+
+SWAP_CLUSTER_MAX = 32
+STRETCH_SCAN = 1024  # pages looked at in vain after which a stretch ends
+PASS_NS = 500  # working out a pass; even an empty one takes time, so that hopeless reclaim ends
+DEF_PRIORITY = 12
+
+
+@compiled(int64(pages_t, int64, int64))
+def report(pages, code, began):
+    """What a step tells Python, in one number: code, signals, and the ns that it took (see models.memory.fault)."""
+    num = pages.num
+    signals = 0
+    if num[st.RING] or num[st.LOG]:
+        signals = SIGNAL_OUTPUT
+    if num[st.WAKE]:
+        signals |= SIGNAL_WAKE
+    return (num[st.CLOCK] - began) << STEP_SHIFT | signals | code
+
+
+@compiled(int64(pages_t))
+def stop_wanted(pages):
+    """1 if a ring or the log is filling up and Python should empty it."""
+    num = pages.num
+    return 1 if num[st.RING] > st.RING_SIZE // 2 or num[st.LOG] > st.LOG_SIZE // 2 else 0
+
+
+@compiled(int64(machine_t, Numbers))
+def begin_pass(m, ctx):
+    """Let the policy work out a pass at ctx[X_PRIORITY]."""
+    ctx[st.X_IN_PASS] = 1
+    ctx[st.X_TAKEN] = 0
+    ctx[st.X_WRITEBACK] = 0
+    ctx[st.X_IMMEDIATE] = 0
+    spend(m.pages, st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT, PASS_NS)
+    return m.begin(m.policy, m.pages, ctx)
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def stretch(m, ctx, enough, deadline):
+    """Go on with the pass until `enough` pages are reclaimed, the deadline, or its end (PASS_END)."""
+    pages = m.pages
+    num = pages.num
+    purpose = st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT
+    freed, scanned = 0, 0
+    while freed < enough and scanned < STRETCH_SCAN and num[st.CLOCK] < deadline and not stop_wanted(pages):
+        n = m.isolate(m.policy, pages, ctx)
+        if ctx[st.X_AGED] > 0:
+            spend(pages, purpose, pages.cost[st.C_DEACTIVATE] * ctx[st.X_AGED])
+        if n < 0:
+            ctx[st.X_IN_PASS] = 0
+            if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
+                num[st.NODE_WRITEBACK] = 1
+            return PASS_END
+        scanned += n + ctx[st.X_AGED]
+        freed += reclaim_batch(m, ctx, n)
+    return SLICE
+
+
+@compiled(int64(pages_t))
+def mostly_writeback(pages):
+    """1 if more than half of the pages that could be reclaimed are being written."""
+    vmstat = pages.vmstat
+    return 1 if vmstat[NR_WRITEBACK] * 2 > vmstat[NR_ACTIVE_ANON] + vmstat[NR_INACTIVE_ANON] else 0
+
+
+@compiled(int64(machine_t, Numbers, int64))
+def start_direct(m, ctx, force):
+    """Prepare a direct reclaim of 32 pages; `force`: active pages may be deactivated in any case."""
+    ctx[st.X_PRIORITY] = DEF_PRIORITY
+    ctx[st.X_TO_RECLAIM] = SWAP_CLUSTER_MAX
+    ctx[st.X_RECLAIMED] = 0
+    ctx[st.X_SCANNED] = 0
+    ctx[st.X_SKIPPED] = 0
+    ctx[st.X_FORCE] = force
+    ctx[st.X_KSWAPD] = 0
+    return begin_pass(m, ctx)
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def direct_step(m, ctx, now, deadline, enough):
+    """Go on with direct reclaim from time `now`; reports SLICE, WAIT_PAGE (sleep a tick, then go on) or DONE."""
+    pages = m.pages
+    pages.num[st.CLOCK] = now
+    goal = ctx[st.X_RECLAIMED] + enough
+    while True:
+        if ctx[st.X_IN_PASS] == 0:
+            begin_pass(m, ctx)
+        code = stretch(m, ctx, goal - ctx[st.X_RECLAIMED], deadline)
+        if code != PASS_END:
+            return report(pages, SLICE, now)
+        if ctx[st.X_RECLAIMED] >= ctx[st.X_TO_RECLAIM] or ctx[st.X_PRIORITY] == 0:
+            m.finish(m.policy, pages, ctx)
+            return report(pages, DONE, now)
+        ctx[st.X_PRIORITY] -= 1
+        if ctx[st.X_PRIORITY] == 0 and ctx[st.X_RECLAIMED] == 0 and mostly_writeback(pages):
+            return report(pages, WAIT_PAGE, now)
+        if pages.num[st.CLOCK] >= deadline:
+            return report(pages, SLICE, now)
+
+
+@compiled(int64(machine_t, Numbers, int64))
+def start_balance(m, ctx, goal):
+    """Prepare a run of kswapd; `goal`: pages a round aims at."""
+    ctx[st.X_KSWAPD] = 1
+    ctx[st.X_PRIORITY] = DEF_PRIORITY
+    ctx[st.X_TO_RECLAIM] = goal
+    ctx[st.X_RECLAIMED] = 0
+    ctx[st.X_IN_PASS] = 0
+    return 0
+
+
+@compiled(int64(machine_t, Numbers))
+def begin_round(m, ctx):
+    """A round of kswapd: background aging, then a pass."""
+    pages = m.pages
+    ctx[st.X_SCANNED] = 0
+    ctx[st.X_BEFORE] = ctx[st.X_RECLAIMED]
+    aged = m.age(m.policy, pages, ctx)
+    spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * aged)
+    return begin_pass(m, ctx)
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def balance_step(m, ctx, now, deadline, enough):
+    """Go on with kswapd's run from time `now`.
+
+    Reports SLICE, WAIT_PAGE (everything is being written: sleep a while), DONE (some zone passes its high mark), or PASS_END (the
+    highest urgency is used up).
+    """
+    pages = m.pages
+    num = pages.num
+    num[st.CLOCK] = now
+    goal = ctx[st.X_RECLAIMED] + enough
+    while True:
+        if ctx[st.X_IN_PASS] == 0:
+            balanced = node_balanced(pages)
+            if balanced or ctx[st.X_PRIORITY] < 1:
+                if balanced:
+                    num[st.NODE_WRITEBACK] = 0
+                if ctx[st.X_RECLAIMED] > 0:
+                    num[st.KSWAPD_FAILURES] = 0
+                elif not balanced:
+                    num[st.KSWAPD_FAILURES] += 1
+                m.finish(m.policy, pages, ctx)
+                return report(pages, DONE if balanced else PASS_END, now)
+            begin_round(m, ctx)
+        if stretch(m, ctx, goal - ctx[st.X_RECLAIMED], deadline) != PASS_END:
+            return report(pages, SLICE, now)
+        if ctx[st.X_SCANNED] < ctx[st.X_TO_RECLAIM] or ctx[st.X_RECLAIMED] == ctx[st.X_BEFORE]:
+            ctx[st.X_PRIORITY] -= 1
+        if ctx[st.X_IMMEDIATE] > 0:
+            return report(pages, WAIT_PAGE, now)
+        if num[st.CLOCK] >= deadline or ctx[st.X_RECLAIMED] >= goal:
+            return report(pages, SLICE, now)
+
+
+@compiled(int64(pages_t))
+def nearly_empty(pages):
+    """1 if no more than half of the min marks is free: direct reclaimers wait for kswapd."""
+    free, marks = 0, 0
+    for z in range(pages.zone.shape[0]):
+        free += pages.zone[z, st.ZONE_FREE]
+        marks += pages.zone[z, st.WMARK_MIN]
+    return 1 if free <= marks // 2 else 0
