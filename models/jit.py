@@ -9,6 +9,7 @@ imports, directly or not.  Old keys are pruned, a read-only home falls back to a
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import platform
@@ -125,7 +126,7 @@ def _tolerant(function_cache: Any, folder: Path) -> None:
         global _announced
         try:
             found = load(sig, target_context)
-        except Exception:  # noqa: BLE001 - whatever a damaged pickle raises, compiling again is right
+        except Exception:  # whatever a damaged pickle raises, compiling again is right
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
             found = None
@@ -135,10 +136,8 @@ def _tolerant(function_cache: Any, folder: Path) -> None:
         return found
 
     def save_overload(sig: Any, data: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):  # a full or read-only disk costs time at the next start, not the run
             save(sig, data)
-        except OSError:
-            pass  # a full or read-only disk costs time at the next start, not the run
 
     function_cache.load_overload = load_overload
     function_cache.save_overload = save_overload

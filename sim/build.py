@@ -79,7 +79,8 @@ def zone_table(plan: Plan) -> Array:
     sizes = zone_sizes(plan.memory, plan.kernel_reserved, plan.page_size)
     if sum(sizes) < MIN_FRAMES:
         raise UserError(
-            f"machine.memory: {sum(sizes)} pages are left after the kernel's own {plan.kernel_reserved} bytes; at least {MIN_FRAMES} are needed"
+            f"machine.memory: {sum(sizes)} pages are left after the kernel's own {plan.kernel_reserved} bytes; "
+            f"at least {MIN_FRAMES} are needed"
         )
     if sum(sizes) > st.MAX_FRAMES:
         raise UserError(f"machine.memory: {sum(sizes)} pages; this version holds at most {st.MAX_FRAMES} (use a larger page_size)")

@@ -166,4 +166,3 @@ def scalars_of(vm: Vm, begin: Mark, end: Mark, sampler: Sampler) -> dict[str, fl
     _times(scalars, vm, begin, end, seconds)
     _device(scalars, vm, begin, end, seconds)
     return scalars
-

@@ -58,6 +58,10 @@ def _tasks(vm: Vm, workloads: list[WorkloadPlan]) -> list[list[Task]]:
     return groups
 
 
+def _starter(task: Task) -> Callable[[Event], None]:
+    return lambda _: task.start()
+
+
 def _start(vm: Vm, workloads: list[WorkloadPlan], groups: list[list[Task]]) -> None:
     for workload, group in zip(workloads, groups, strict=True):
         if workload.start == 0:
@@ -65,7 +69,7 @@ def _start(vm: Vm, workloads: list[WorkloadPlan], groups: list[list[Task]]) -> N
         else:
             later = vm.env.timeout(workload.start)
             assert later.callbacks is not None
-            later.callbacks.append(lambda _, task=group[0]: task.start())
+            later.callbacks.append(_starter(group[0]))
 
 
 class _Teller:
@@ -185,7 +189,8 @@ def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Cal
         warm = env.timeout(config.warm_up)
         env.run(until=warm | end)
         if not warm.processed:
-            raise UserError(f"warm_up: the run is over after {int(env.now) / SECOND:g} s, before its warm-up of {config.warm_up / SECOND:g} s")
+            over = int(env.now) / SECOND
+            raise UserError(f"warm_up: the run is over after {over:g} s, before its warm-up of {config.warm_up / SECOND:g} s")
         begin = mark(vm, sampler)
     if not end.triggered:
         env.run(until=end)

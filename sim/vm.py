@@ -77,9 +77,7 @@ class Vm:
         self.num = built.arrays.num
         self.vmstat = built.arrays.vmstat
         self.wakeup_ns = int(costs["wakeup"])
-        self.cpus = Cpus(
-            self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice"))
-        )
+        self.cpus = Cpus(self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice")))
         self.psi = Psi(self.env, cpus)
         self.swap: Disk | None = None
         self.kswapd: Kswapd | None = None

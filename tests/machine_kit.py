@@ -83,7 +83,9 @@ def make_plan(processes: list[Process], rows: Rows | None = None, **changes: Any
     return Plan(**{**values, **changes})
 
 
-def make_vm(plan: Plan, cpus: int = 2, device: Ssd = FAST_SSD, check: bool = True, groups: list[list[int]] | None = None, **scheduler: int) -> Vm:
+def make_vm(
+    plan: Plan, cpus: int = 2, device: Ssd = FAST_SSD, check: bool = True, groups: list[list[int]] | None = None, **scheduler: int
+) -> Vm:
     """The plan's VM with its tasks; one group of processes unless `groups` says otherwise.  Nothing is started."""
     vm = Vm(build(plan), cpus, {**SCHEDULER, **scheduler}, {"wakeup": 1500})
     if plan.swap_slots:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import int32, int64, types
 from numba.experimental import structref
 
-from models.borrow import borrowing
+from models.borrow import boxed, view_of
 from models.jit import compiled
 
 Table = types.Array(int32, 2, "C")
@@ -46,27 +46,23 @@ FIRST_OWN = 32  # an allocator's own scalars start here
 NUMBERS = 64
 
 
-@borrowing
 class PoolType(types.StructRef):
     """Any allocator's state: tables whose columns the allocator names for itself."""
 
 
-pool_t = PoolType((("obj", Table), ("page", Table), ("block", Table), ("head", Links), ("num", Numbers)))
+pool_t = view_of(PoolType, (("obj", Table), ("page", Table), ("block", Table), ("head", Links), ("num", Numbers)))
 alloc_t = types.FunctionType(int64(pool_t, int64))
 free_t = types.FunctionType(int64(pool_t, int64))
 blocks_t = types.FunctionType(int64(pool_t, int64, Numbers))
 
 
-class Pool(structref.StructRefProxy):
-    """Boxed pool: opaque to Python, which keeps its own views of the arrays."""
+pool_owner = pool_t.owner
+Pool = boxed(pool_t, "Pool")
 
 
-structref.define_boxing(PoolType, Pool)
-
-
-@compiled(pool_t(Table, Table, Table, Links, Numbers))
+@compiled(pool_owner(Table, Table, Table, Links, Numbers))
 def make_pool(obj, page, block, head, num):
-    pool = structref.new(pool_t)
+    pool = structref.new(pool_owner)
     pool.obj, pool.page, pool.block, pool.head, pool.num = obj, page, block, head, num
     return pool
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from numba import int64, types, uint8, uint32, void
 from numba.experimental import structref
 
-from models.borrow import borrowing
+from models.borrow import boxed, view_of
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
@@ -47,26 +47,23 @@ S_CURSOR, S_END, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEM
 STREAM_NUMBERS = 16
 
 
-@borrowing
 class StreamType(types.StructRef):
     """A chunk of ops and the place in it."""
 
 
-stream_t = StreamType(
-    (("op", types.Array(uint8, 1, "C")), ("page", types.Array(int64, 1, "C")), ("cpu_ns", types.Array(uint32, 1, "C")), ("num", Numbers))
+stream_t = view_of(
+    StreamType,
+    (("op", types.Array(uint8, 1, "C")), ("page", types.Array(int64, 1, "C")), ("cpu_ns", types.Array(uint32, 1, "C")), ("num", Numbers)),
 )
 
 
-class Stream(structref.StructRefProxy):
-    """Boxed stream."""
+stream_owner = stream_t.owner
+Stream = boxed(stream_t, "Stream")
 
 
-structref.define_boxing(StreamType, Stream)
-
-
-@compiled(stream_t(types.Array(uint8, 1, "C"), types.Array(int64, 1, "C"), types.Array(uint32, 1, "C"), Numbers))
+@compiled(stream_owner(types.Array(uint8, 1, "C"), types.Array(int64, 1, "C"), types.Array(uint32, 1, "C"), Numbers))
 def make_stream(op, page, cpu_ns, num):
-    stream = structref.new(stream_t)
+    stream = structref.new(stream_owner)
     stream.op, stream.page, stream.cpu_ns, stream.num = op, page, cpu_ns, num
     return stream
 

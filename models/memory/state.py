@@ -11,7 +11,7 @@ from numba import int64, types, uint16
 from numba.experimental import structref
 
 from models.allocators.pool import Links, Numbers, Table, alloc_t, pool_t
-from models.borrow import borrowing
+from models.borrow import boxed, view_of
 from models.jit import compiled
 
 Wide = types.Array(int64, 2, "C")
@@ -155,12 +155,12 @@ HISTOGRAMS = ("fault_zero", "fault_minor", "fault_major", "allocstall")
 BINS = 168  # 2^42 ns is more than an hour
 
 
-@borrowing
 class PagesType(types.StructRef):
     """Page tables, frames, swap slots, zones and counters."""
 
 
-pages_t = PagesType(
+pages_t = view_of(
+    PagesType,
     (
         ("pte", Links),  # int32[virtual pages]
         ("version", Versions),  # uint16[virtual pages]: content version, 0 = zeros as at first touch
@@ -182,24 +182,22 @@ pages_t = PagesType(
         ("log", Wide),
         ("hist", Wide),
         ("window", Links),  # scratch: slots or frames of one step
-    )
+    ),
 )
 
 
-@borrowing
 class PolicyType(types.StructRef):
     """Any page-reclaim policy's state: tables whose columns the policy names for itself."""
 
 
-policy_t = PolicyType((("table", Table), ("head", Links), ("num", Numbers)))
+policy_t = view_of(PolicyType, (("table", Table), ("head", Links), ("num", Numbers)))
 
 
-@borrowing
 class BackendType(types.StructRef):
     """Any compressed-swap backend's state, its pool and the functions of the pool's allocator."""
 
 
-backend_t = BackendType((("pool", pool_t), ("alloc", alloc_t), ("free", alloc_t), ("table", Table), ("num", Numbers)))
+backend_t = view_of(BackendType, (("pool", pool_t), ("alloc", alloc_t), ("free", alloc_t), ("table", Table), ("num", Numbers)))
 
 # --- the policy contract (models/policies) --------------------------------------------------------------------------
 insert_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, shadow (slot or -1): put a new page on the lists
@@ -213,12 +211,12 @@ store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, c
 on_slot_t = types.FunctionType(int64(backend_t, pages_t, int64))  # load -> bytes or -1; invalidate -> 0
 
 
-@borrowing
 class MachineType(types.StructRef):
     """The machine: memory, one policy, one backend."""
 
 
-machine_t = MachineType(
+machine_t = view_of(
+    MachineType,
     (
         ("pages", pages_t),
         ("policy", policy_t),
@@ -235,7 +233,7 @@ machine_t = MachineType(
         ("store", store_t),
         ("load", on_slot_t),
         ("invalidate", on_slot_t),
-    )
+    ),
 )
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
@@ -248,39 +246,42 @@ X_OWN = 16  # the policy's own numbers for this pass
 CONTEXT = 48
 
 
-class Pages(structref.StructRefProxy):
-    """Boxed pages."""
-
-
-class Policy(structref.StructRefProxy):
-    """Boxed policy."""
-
-
-class Backend(structref.StructRefProxy):
-    """Boxed backend."""
-
-
-class Machine(structref.StructRefProxy):
-    """Boxed machine."""
-
-
-structref.define_boxing(PagesType, Pages)
-structref.define_boxing(PolicyType, Policy)
-structref.define_boxing(BackendType, Backend)
-structref.define_boxing(MachineType, Machine)
+pages_owner, policy_owner, backend_owner, machine_owner = pages_t.owner, policy_t.owner, backend_t.owner, machine_t.owner
+Pages = boxed(pages_t, "Pages")
+Policy = boxed(policy_t, "Policy")
+Backend = boxed(backend_t, "Backend")
+Machine = boxed(machine_t, "Machine")
 
 
 @compiled(
-    pages_t(
-        Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links, Numbers, Numbers, Numbers, Numbers, Wide, Wide,
-        Wide, Links,
-    )  # fmt: skip
+    pages_owner(
+        *(Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links),
+        *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
+    )
 )
 def make_pages(
-    pte, version, table, frame, stack, pool_frames, slot, slot_cache, cluster, zone, proc, rows, vmstat, num, cost, cpu, ring, log, hist,
+    pte,
+    version,
+    table,
+    frame,
+    stack,
+    pool_frames,
+    slot,
+    slot_cache,
+    cluster,
+    zone,
+    proc,
+    rows,
+    vmstat,
+    num,
+    cost,
+    cpu,
+    ring,
+    log,
+    hist,
     window,
-):  # fmt: skip
-    pages = structref.new(pages_t)
+):
+    pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
     pages.stack, pages.pool_frames = stack, pool_frames
     pages.slot, pages.slot_cache, pages.cluster = slot, slot_cache, cluster
@@ -290,34 +291,30 @@ def make_pages(
     return pages
 
 
-@compiled(policy_t(Table, Links, Numbers))
+@compiled(policy_owner(Table, Links, Numbers))
 def make_policy(table, head, num):
-    policy = structref.new(policy_t)
+    policy = structref.new(policy_owner)
     policy.table, policy.head, policy.num = table, head, num
     return policy
 
 
-@compiled(backend_t(pool_t, alloc_t, alloc_t, Table, Numbers))
+@compiled(backend_owner(pool_t, alloc_t, alloc_t, Table, Numbers))
 def make_backend(pool, alloc, free, table, num):
-    backend = structref.new(backend_t)
+    backend = structref.new(backend_owner)
     backend.pool, backend.alloc, backend.free, backend.table, backend.num = pool, alloc, free, table, num
     return backend
 
 
 @compiled(
-    machine_t(
-        pages_t, policy_t, backend_t, insert_t, on_frame_t, on_frame_t, on_frame_t, putback_t, pass_t, pass_t, pass_t, pass_t, store_t,
-        on_slot_t, on_slot_t,
-    )  # fmt: skip
+    machine_owner(
+        *(pages_t, policy_t, backend_t, insert_t, on_frame_t, on_frame_t, on_frame_t, putback_t),
+        *(pass_t, pass_t, pass_t, pass_t, store_t, on_slot_t, on_slot_t),
+    )
 )
-def make_machine(
-    pages, policy, backend, insert, remove, check, evicted, putback, begin, isolate, age, finish, store, load, invalidate
-):  # fmt: skip
-    machine = structref.new(machine_t)
+def make_machine(pages, policy, backend, insert, remove, check, evicted, putback, begin, isolate, age, finish, store, load, invalidate):
+    machine = structref.new(machine_owner)
     machine.pages, machine.policy, machine.backend = pages, policy, backend
     machine.insert, machine.remove, machine.check, machine.evicted, machine.putback = insert, remove, check, evicted, putback
     machine.begin, machine.isolate, machine.age, machine.finish = begin, isolate, age, finish
     machine.store, machine.load, machine.invalidate = store, load, invalidate
     return machine
-
-

@@ -169,5 +169,3 @@ def count_stall(pages, b):
     """One more allocation stall in histogram bin b."""
     pages.hist[st.H_STALL, b] += 1
     return 0
-
-

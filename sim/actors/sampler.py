@@ -69,9 +69,9 @@ class Sampler:
         self.pool_pages_max = 0
         self.tally = Tally(int(vm.num[st.PAGE_SIZE]))
         self.warm_up = 0  # the tally is taken from here on, ns
-        names = ("time_s", *GAUGES, "kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", *COUNTERS)
-        names += ("backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses")
-        self.series: dict[str, list[float]] = {name: [] for name in names}
+        gauges = ("time_s", *GAUGES, "kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages")
+        counters = (*COUNTERS, "backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses")
+        self.series: dict[str, list[float]] = {name: [] for name in (*gauges, *counters)}
         self.last = -1
 
     def run(self) -> Steps:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from simpy import Event
@@ -132,13 +132,18 @@ class Task(Actor):
             elif code == OP:
                 cursor = int(own[S_CURSOR])
                 own[S_CURSOR] = cursor + 1
-                yield from self._do_op(int(op[cursor]), int(page[cursor]), int(cpu_ns[cursor]))
-                if self.status == "done":
+                over = yield from self._do_op(int(op[cursor]), int(page[cursor]), int(cpu_ns[cursor]))
+                if over:
+                    self.status = "done"
                     return
-            if self.killed:
+            if self.was_killed():
                 return
             if code != NEED_RECLAIM and code != DONE:
                 self.reclaim.loops = 0
+
+    def was_killed(self) -> bool:
+        """Whether the OOM killer has struck, at whatever yield."""
+        return self.killed
 
     def _reclaim(self) -> Steps:
         yield from self.reclaim.run()
@@ -174,12 +179,12 @@ class Task(Actor):
         vm.psi.change(running=1, memstall_running=memory)
         yield from vm.cpus.acquire(self)
 
-    def _do_op(self, op: int, page: int, value: int) -> Steps:
-        """An op that may wait or make processes."""
+    def _do_op(self, op: int, page: int, value: int) -> Generator[Event, Any, bool]:
+        """An op that may wait or make processes; True if it ends this one."""
         if op == SLEEP:
             yield from self.sleep(value)
         elif op == EXIT:
-            self.status = "done"
+            return True
         elif op == SPAWN:
             child = self._member(page)
             if child.started:
@@ -194,6 +199,7 @@ class Task(Actor):
                     yield from self._off_cpu(child.ended)
         elif op not in (MAP, UNMAP):
             raise UserError(f"workload {self.workload}: file operations need a page cache, which this version does not model")
+        return False
 
     def _member(self, position: int) -> Task:
         if not 0 <= position < len(self.group):

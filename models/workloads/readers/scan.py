@@ -77,11 +77,11 @@ def scan_lackey(buffer, length, state, out_time, out_write, out_place):
         if end > begin and buffer[end - 1] == _CR:
             end -= 1
         first = int64(buffer[begin])
-        if end == begin or (end - begin > 1 and first == buffer[begin + 1] and (first == _EQUAL or first == _MINUS)):  # noqa: SIM109 - compiled
+        if end == begin or (end - begin > 1 and first == buffer[begin + 1] and (first == _EQUAL or first == _MINUS)):
             continue  # empty, or valgrind's own ==PID== and --PID-- lines
         kind = int64(buffer[begin + 1]) | _LOWER if end - begin > 5 else int64(0)
         fetch = end - begin > 5 and first | _LOWER == _I and kind == _BLANK
-        data = first == _BLANK and (kind == _L or kind == _S or kind == _M)  # noqa: SIM109 - compiled
+        data = first == _BLANK and (kind == _L or kind == _S or kind == _M)
         if not (fetch or data) or buffer[begin + 2] != _BLANK:
             return int64(-1 - BAD_OP)
         address, next_ = hexadecimal(buffer, begin + 3, end)
@@ -131,9 +131,9 @@ def operation(buffer, at, end):
     for i in range(at, end):
         if not (97 <= int64(buffer[i]) | _LOWER <= 122):
             return int64(-1)
-    if c == _R or c == _L:  # noqa: SIM109 - compiled
+    if c == _R or c == _L:
         return int64(0)
-    return int64(1) if c == _W or c == _S or c == _M else int64(-1)  # noqa: SIM109 - compiled
+    return int64(1) if c == _W or c == _S or c == _M else int64(-1)
 
 
 @compiled(int64(Bytes, int64, int64, Longs, int64, int64, Longs, Longs, Bytes, Longs))
