@@ -185,8 +185,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def report_compile_time() -> None:
-    """Say how long compiling took, if it had to be done in this process."""
-    global _announced
-    if _announced:
+    """Say how long compiling took, if it had to be done in this process and was not said yet."""
+    global _compile_seconds
+    if _announced and _compile_seconds:
         _say(f"mempress: compiled in {_compile_seconds:.0f} s; the next start takes it from {cache_root()}")
-        _announced = False
+        _compile_seconds = 0.0

@@ -40,7 +40,6 @@ def prepare(config: Config) -> None:
     pooled = resolve(config.backend.entry.target).pool_part(config.backend.options)
     for part in (*plan_parts, *(pooled or ())):
         resolve(part.entry.target)
-    report_compile_time()
 
 
 def _tasks(vm: Vm, workloads: list[WorkloadPlan]) -> list[list[Task]]:

@@ -121,6 +121,7 @@ def _simulate(
         machine = import_module("sim.machine")
         for case in todo:  # compiled here, once, before workers start
             machine.prepare(case.config)
+        machine.report_compile_time()
         simulate = machine.simulate
     assert simulate is not None
     log = trace.with_name(f".partial-{os.getpid()}-{trace.name}") if trace is not None else None

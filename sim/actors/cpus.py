@@ -41,6 +41,7 @@ class Cpus:
         self.least = max(shared_slice // 4, 1)
         self.running: dict[Actor, int] = {}  # actor: when its turn began
         self.ready: deque[tuple[Actor, Event, int]] = deque()
+        self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
         self.busy = 0  # ns of all vCPUs, for turns that ended
 
     def deadline(self, actor: Actor) -> int:
@@ -50,6 +51,8 @@ class Cpus:
         others wait for it: nobody could look in between.
         """
         now = int(self.env.now)
+        if self.leaving:
+            self._let_go(now)
         if len(self.running) > 1:
             limit = now + self.shared_slice
         else:
@@ -75,20 +78,46 @@ class Cpus:
     def acquire(self, actor: Actor) -> Steps:
         """Wait for a vCPU."""
         now = int(self.env.now)
+        if self.leaving:
+            self._let_go(now)
+            if actor in self.leaving:  # it comes back before it was to go
+                del self.leaving[actor]
+                return
         if len(self.running) < self.count:
             self.running[actor] = now
             return
         event = self.env.event()
+        if self.leaving:
+            going = self.env.timeout(min(self.leaving.values()) - now)
+            assert going.callbacks is not None
+            going.callbacks.append(lambda _: self._let_go(int(self.env.now)))
         if actor.kernel:
             self.ready.appendleft((actor, event, now))
         else:
             self.ready.append((actor, event, now))
         yield event
 
+    def leave(self, actor: Actor, ns: int) -> None:
+        """Give the vCPU up after computing for another ns.
+
+        While nobody waits that needs no event, which is what makes a blocking read cheap; whoever comes in between sees to it.
+        """
+        self.leaving[actor] = int(self.env.now) + ns
+
+    def _let_go(self, now: int) -> None:
+        """End the turns that were to end by now."""
+        for actor, at in list(self.leaving.items()):
+            if at <= now:
+                del self.leaving[actor]
+                self._end_turn(actor, at)
+
     def release(self, actor: Actor) -> None:
         """Give the vCPU to the next in line."""
+        self._end_turn(actor, int(self.env.now))
+
+    def _end_turn(self, actor: Actor, at: int) -> None:
         now = int(self.env.now)
-        self.busy += now - self.running.pop(actor)
+        self.busy += at - self.running.pop(actor)
         if self.ready:
             following, event, _ = self.ready.popleft()
             self.running[following] = now
@@ -112,4 +141,5 @@ class Cpus:
 
     def busy_ns(self) -> int:
         """ns spent computing on all vCPUs up to now."""
-        return self.busy + sum(int(self.env.now) - since for since in self.running.values())
+        now = int(self.env.now)
+        return self.busy + sum(min(now, self.leaving.get(actor, now)) - since for actor, since in self.running.items())

@@ -36,27 +36,31 @@ class Disk:
 
     def submit(self, at: int, write: bool, first: int, count: int) -> None:
         """Queue a request for `count` slots from `first`, wanted at time `at` >= now."""
+        model, channels = self.model, self.channels
         size = count * self.page_size
-        start = max(at, self.channels[0])
-        served = start + self.model.service_ns(write, first * self.page_size, size)
-        end = max(served, self.link_free) + self.model.transfer_ns(write, size)
+        free = channels[0]
+        served = (at if at > free else free) + model.service_ns(write, first * self.page_size, size)
+        end: int = (served if served > self.link_free else self.link_free) + model.transfer_ns(write, size)
         self.link_free = end
-        heapreplace(self.channels, end)
+        heapreplace(channels, end)
         self.requests[write] += 1
         self.bytes[write] += size
         self.latency[write] += end - at
-        self.busy += max(0, end - max(at, self.busy_until))
-        self.busy_until = max(self.busy_until, end)
+        idle_until = self.busy_until
+        if end > idle_until:
+            self.busy += end - (at if at > idle_until else idle_until)
+            self.busy_until = end
         event = self.env.timeout(end - int(self.env.now))
-        if not write:
-            for slot in range(first, first + count):
-                self.reading[slot] = event
-
-        def finished(_: Event) -> None:
-            if not write:
-                for slot in range(first, first + count):
-                    del self.reading[slot]
-            self.done(write, first, count)
-
         assert event.callbacks is not None
-        event.callbacks.append(finished)
+        if write:
+            event.callbacks.append(lambda _: self.done(True, first, count))
+            return
+        reading = self.reading
+        for slot in range(first, first + count):
+            reading[slot] = event
+        event.callbacks.append(lambda _: self._read(first, count))
+
+    def _read(self, first: int, count: int) -> None:
+        for slot in range(first, first + count):
+            del self.reading[slot]
+        self.done(False, first, count)

@@ -6,6 +6,8 @@ non-idle time; here the VM is one domain, as psi's own documentation describes t
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 from simpy import Environment
 
 
@@ -20,30 +22,45 @@ class Psi:
         self.memstall = 0
         self.memstall_running = 0
         self.since = 0
+        self.announced: list[tuple[int, int, int, int]] = []
         self.memory_some = self.memory_full = self.io_some = self.io_full = self.cpu_some = 0
 
     def settle(self) -> None:
-        """Account the time since the last change."""
+        """Account the time up to now, announced changes included."""
         now = int(self.env.now)
+        while self.announced and self.announced[0][0] <= now:
+            at, running, iowait, memstall = heappop(self.announced)
+            self._account(at)
+            self.running += running
+            self.iowait += iowait
+            self.memstall += memstall
+        self._account(now)
+
+    def _account(self, now: int) -> None:
         passed = now - self.since
         if not passed:
             return
         self.since = now
+        running = self.running
         if self.memstall:
             self.memory_some += passed
-            if self.running == self.memstall_running:
+            if running == self.memstall_running:
                 self.memory_full += passed
         if self.iowait:
             self.io_some += passed
-            if not self.running:
+            if not running:
                 self.io_full += passed
-        if self.running > self.cpus:
+        if running > self.cpus:
             self.cpu_some += passed
 
     def change(self, running: int = 0, iowait: int = 0, memstall: int = 0, memstall_running: int = 0) -> None:
-        """Tasks enter or leave states."""
+        """Tasks enter or leave states now."""
         self.settle()
         self.running += running
         self.iowait += iowait
         self.memstall += memstall
         self.memstall_running += memstall_running
+
+    def announce(self, at: int, running: int, iowait: int, memstall: int) -> None:
+        """A task will change its state at time `at`."""
+        heappush(self.announced, (at, running, iowait, memstall))

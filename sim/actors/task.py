@@ -119,6 +119,11 @@ class Task(Actor):
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step)
+            if code == WAIT_READ and not cpus.ready:
+                yield from self._wait_read(step >> STEP_SHIFT)
+                if self.was_killed():
+                    return
+                continue
             if step >> STEP_SHIFT:
                 yield env.timeout(step >> STEP_SHIFT)
             if cpus.ready and cpus.turn_over(self):
@@ -128,7 +133,7 @@ class Task(Actor):
             if code == NEED_RECLAIM:
                 yield from self._reclaim()
             elif code == WAIT_READ or code == WAIT_PAGE:
-                yield from self._wait_read()
+                yield from self._wait_read(0)
             elif code == OP:
                 cursor = int(own[S_CURSOR])
                 own[S_CURSOR] = cursor + 1
@@ -151,16 +156,17 @@ class Task(Actor):
             self.reclaim.loops = 0
             kill_one(self.vm)
 
-    def _wait_read(self) -> Steps:
-        """Wait for the device read that brings the page."""
+    def _wait_read(self, ns: int) -> Steps:
+        """Compute for ns, then wait for the device read that brings the page."""
         vm = self.vm
         assert vm.swap is not None
         event = vm.swap.reading.get(int(self.own[S_WAIT_SLOT]))
         if event is None:
+            yield from vm.cpus.compute(self, ns)
             return
         memory = int(self.own[S_WAIT_MEMORY])  # only a refaulting working-set page counts as memory pressure
-        vm.cpus.release(self)
-        vm.psi.change(running=-1, iowait=1, memstall=memory)
+        vm.cpus.leave(self, ns)
+        vm.psi.announce(int(vm.env.now) + ns, -1, 1, memory)
         yield event
         vm.psi.change(running=1, iowait=-1, memstall=-memory)
         yield from vm.cpus.acquire(self)
