@@ -54,7 +54,8 @@ def calibration() -> float:
 def vm_of(process: Process, memory: str, sizes: np.ndarray, **changes: Any) -> Vm:
     """A VM that runs one process; `changes` go into the configuration."""
     workload = sim.Workload(name="w", kind="uniform", size="4KiB", contents={"kind": "distribution"})
-    config = sim.Config(name="benchmark", workloads=[workload], **{**SWAP, **changes, "machine": sim.Machine(memory=memory, **changes["machine"])})
+    machine = sim.Machine(memory=memory, **changes["machine"])
+    config = sim.Config(name="benchmark", workloads=[workload], **{**SWAP, **changes, "machine": machine})
     plan, workloads = plan_of(config, 0, False)
     rows = Rows(sizes.astype(np.int32), 26, "benchmark")
     plan = plan._replace(processes=[plan.processes[0]._replace(process=process, contents=rows)])
@@ -99,7 +100,8 @@ def hits(scale: float) -> None:
         vm = vm_of(process(pages, chunk(op, page, 50)), "512MiB", np.array([1000]), machine={})
         best = min(best, timed(vm))
     share = counter(vm, "pgfault") / count
-    print(f"hits    {count / best / 1e6:8.1f} M accesses/s  {100 * share:.2f} % faults        {count / best / 1e6 / scale:6.3f} of the calibration")
+    rate = count / best / 1e6
+    print(f"hits    {rate:8.1f} M accesses/s  {100 * share:.2f} % faults        {rate / scale:6.3f} of the calibration")
     _libcachesim(page[:4_000_000], pages, count / best)
 
 
@@ -124,7 +126,7 @@ def _libcachesim(page: np.ndarray, pages: int, ours: float) -> None:
             cache.process_trace(reader)
             best = min(best, time.perf_counter() - start)
     theirs = len(page) / best
-    print(f"        libcachesim LRU process_trace {theirs / 1e6:.1f} M requests/s on the same trace: ours is {ours / theirs:.1f} times as fast")
+    print(f"        libcachesim LRU process_trace {theirs / 1e6:.1f} M requests/s, same trace: ours is {ours / theirs:.1f} times as fast")
 
 
 def thrash(scale: float) -> None:
@@ -142,7 +144,8 @@ def thrash(scale: float) -> None:
         vm = vm_of(process(pages, chunk(op, page, 100)), "128MiB", sizes, **settings)
         best = min(best, timed(vm))
     faults = counter(vm, "pgfault")
-    print(f"thrash  {faults / best / 1e6:8.3f} M faults/s     {100 * faults / count:.0f} % of accesses fault  {faults / best / 1e6 / scale:6.4f} of the calibration")
+    rate = faults / best / 1e6
+    print(f"thrash  {rate:8.3f} M faults/s     {100 * faults / count:.0f} % of accesses fault  {rate / scale:6.4f} of the calibration")
 
 
 def reads(scale: float) -> None:
@@ -186,7 +189,7 @@ def memory(scale: float) -> None:
         peak, frames, touched = _peak(name, pages)
         ops = touched * 13 / 1024
         each = (peak - empty - ops) * 1024 / (frames + touched)
-        print(f"memory  {name:>6}: peak {peak / 1024:.0f} MiB, {each:.0f} bytes a frame plus touched page (op arrays of {ops / 1024:.0f} MiB apart)")
+        print(f"memory  {name:>6}: peak {peak / 1024:.0f} MiB, {each:.0f} bytes a frame plus touched page (ops: {ops / 1024:.0f} MiB)")
 
 
 BENCHMARKS = {"hits": hits, "thrash": thrash, "reads": reads, "memory": memory}

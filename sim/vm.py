@@ -87,10 +87,18 @@ class Vm:
         self.logging = bool(built.arrays.num[st.LOG_ON])
         self.written = 0  # pages whose writing has ended
 
-    def after_step(self, step: int) -> None:
-        """Do what a compiled step asked for in its report."""
+    def after_step(self, step: int, now: int) -> None:
+        """Do what a compiled step that began now asked for in its report."""
         if step & SIGNAL_OUTPUT:
-            self._empty_rings()
+            num = self.num
+            wanted = int(num[st.RING])
+            if wanted:
+                num[st.RING] = 0
+                assert self.swap is not None, "I/O without a swap device"
+                for at, write, first, pages in self.arrays.ring[:wanted].tolist():
+                    self.swap.submit(now, at, write, first, pages)
+            if self.logging:
+                self._keep_log()
         if step & SIGNAL_WAKE:
             self.num[st.WAKE] = 0
             if self.kswapd is not None:
@@ -98,27 +106,16 @@ class Vm:
         if self.after_every_step is not None:
             self.after_every_step()
 
-    def _empty_rings(self) -> None:
+    def _keep_log(self) -> None:
         num = self.num
-        if num[st.RING]:
-            self._start_io(int(num[st.RING]))
-        if num[st.LOG]:
-            if self.on_log is not None:
-                self.on_log(self.arrays.log[: num[st.LOG]])
-            num[st.LOG] = 0
-
-    def _start_io(self, count: int) -> None:
-        wanted = self.arrays.ring[:count].tolist()
-        self.num[st.RING] = 0
-        assert self.swap is not None, "I/O without a swap device"
-        now = int(self.env.now)
-        for at, write, first, pages in wanted:
-            self.swap.submit(max(at, now), bool(write), first, pages)
+        if self.on_log is not None:
+            self.on_log(self.arrays.log[: num[st.LOG]])
+        num[st.LOG] = 0
 
     def io_done(self, write: bool, first: int, count: int) -> None:
         """A device request ended."""
-        io_done(self.machine, int(self.env.now), int(write), first, count)
+        io_done(self.machine, int(self.env.now), write, first, count)
         if write:
             self.written += count
         if self.logging or self.after_every_step is not None:
-            self.after_step(SIGNAL_OUTPUT)
+            self.after_step(SIGNAL_OUTPUT, int(self.env.now))

@@ -44,13 +44,12 @@ class Cpus:
         self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
         self.busy = 0  # ns of all vCPUs, for turns that ended
 
-    def deadline(self, actor: Actor) -> int:
+    def deadline(self, actor: Actor, now: int) -> int:
         """How far the actor that computes now may go before others get to see what it did.
 
         While another vCPU computes too, that is a short slice.  Alone it may go on to the next event, or to the end of its turn if
         others wait for it: nobody could look in between.
         """
-        now = int(self.env.now)
         if self.leaving:
             self._let_go(now)
         if len(self.running) > 1:
@@ -62,7 +61,8 @@ class Cpus:
         upcoming = self.env.peek()
         if upcoming < limit:
             limit = int(upcoming)
-        return max(limit, now + self.least)
+        least = now + self.least
+        return limit if limit > least else least
 
     def stretch(self) -> int:
         """Pages to reclaim in one step: 32 while another vCPU computes too, as many as the deadline allows otherwise."""
@@ -75,14 +75,24 @@ class Cpus:
             return since + self.wakeup_delay
         return self.running[actor] + self.quantum
 
+    def resume(self, actor: Actor) -> bool:
+        """Take the vCPU back that the actor left, if nobody has come in between."""
+        at = self.leaving.pop(actor, None)
+        if at is None:
+            return False
+        now = int(self.env.now)
+        if at < now:
+            self.busy += at - self.running[actor]
+            self.running[actor] = now
+        return True
+
     def acquire(self, actor: Actor) -> Steps:
         """Wait for a vCPU."""
+        if self.resume(actor):
+            return
         now = int(self.env.now)
         if self.leaving:
             self._let_go(now)
-            if actor in self.leaving:  # it comes back before it was to go
-                del self.leaving[actor]
-                return
         if len(self.running) < self.count:
             self.running[actor] = now
             return
@@ -97,12 +107,12 @@ class Cpus:
             self.ready.append((actor, event, now))
         yield event
 
-    def leave(self, actor: Actor, ns: int) -> None:
-        """Give the vCPU up after computing for another ns.
+    def leave(self, actor: Actor, at: int) -> None:
+        """Give the vCPU up at time `at`, when the actor will have computed what it has to.
 
         While nobody waits that needs no event, which is what makes a blocking read cheap; whoever comes in between sees to it.
         """
-        self.leaving[actor] = int(self.env.now) + ns
+        self.leaving[actor] = at
 
     def _let_go(self, now: int) -> None:
         """End the turns that were to end by now."""

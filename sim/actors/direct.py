@@ -80,10 +80,11 @@ class DirectReclaim:
         start_direct(machine, ctx, int(force))
         code = SLICE
         while code != DONE and not self.task.killed:
-            step = direct_step(machine, ctx, int(env.now), cpus.deadline(self.task), cpus.stretch())
+            now = int(env.now)
+            step = direct_step(machine, ctx, now, cpus.deadline(self.task, now), cpus.stretch())
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
-                vm.after_step(step)
+                vm.after_step(step, now)
             yield env.timeout(step >> STEP_SHIFT)
             if cpus.ready and cpus.turn_over(self.task):
                 yield from cpus.rotate(self.task)

@@ -34,13 +34,17 @@ class Disk:
         self.latency = [0, 0]
         self.reading: dict[int, Event] = {}  # slot: the request that will bring it
 
-    def submit(self, at: int, write: bool, first: int, count: int) -> None:
-        """Queue a request for `count` slots from `first`, wanted at time `at` >= now."""
+    def submit(self, now: int, at: int, write: int, first: int, count: int) -> None:
+        """Queue a request for `count` slots from `first`, wanted at time `at` >= now; `write` is 0 or 1."""
         model, channels = self.model, self.channels
         size = count * self.page_size
-        free = channels[0]
-        served = (at if at > free else free) + model.service_ns(write, first * self.page_size, size)
-        end: int = (served if served > self.link_free else self.link_free) + model.transfer_ns(write, size)
+        start = channels[0]
+        if start < at:
+            start = at
+        end: int = start + model.service_ns(write, first * self.page_size, size)
+        if end < self.link_free:
+            end = self.link_free
+        end += model.transfer_ns(write, size)
         self.link_free = end
         heapreplace(channels, end)
         self.requests[write] += 1
@@ -50,8 +54,7 @@ class Disk:
         if end > idle_until:
             self.busy += end - (at if at > idle_until else idle_until)
             self.busy_until = end
-        event = self.env.timeout(end - int(self.env.now))
-        assert event.callbacks is not None
+        event = self.env.timeout(end - now)
         if write:
             event.callbacks.append(lambda _: self.done(True, first, count))
             return

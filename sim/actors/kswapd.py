@@ -125,10 +125,11 @@ class Kswapd(Actor):
         ahead = vm.wakeup_ns  # the switch to kswapd, spent with the first stretch
         code = SLICE
         while code == SLICE or code == WAIT_PAGE:
-            step = balance_step(machine, ctx, int(env.now) + ahead, cpus.deadline(self) + ahead, cpus.stretch())
+            now = int(env.now)
+            step = balance_step(machine, ctx, now + ahead, cpus.deadline(self, now) + ahead, cpus.stretch())
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
-                vm.after_step(step)
+                vm.after_step(step, now)
             yield env.timeout((step >> STEP_SHIFT) + ahead)
             ahead = 0
             if cpus.ready and cpus.turn_over(self):

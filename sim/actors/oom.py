@@ -24,4 +24,4 @@ def kill_one(vm: Vm) -> None:
     victim = max(candidates, key=lambda task: task.oom_score())
     vm.vmstat[OOM_KILL] += 1
     victim.kill()
-    vm.after_step(SIGNALS)
+    vm.after_step(SIGNALS, int(vm.env.now))

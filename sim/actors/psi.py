@@ -55,7 +55,10 @@ class Psi:
 
     def change(self, running: int = 0, iowait: int = 0, memstall: int = 0, memstall_running: int = 0) -> None:
         """Tasks enter or leave states now."""
-        self.settle()
+        if self.announced:
+            self.settle()
+        else:
+            self._account(int(self.env.now))
         self.running += running
         self.iowait += iowait
         self.memstall += memstall

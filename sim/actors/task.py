@@ -29,7 +29,7 @@ from models.memory.fault import (
     make_stream,
 )
 from models.memory.steps import end_process, run_ops
-from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, Chunk, Process
+from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
 from sim.actors.oom import kill_one
@@ -38,7 +38,7 @@ from sim.errors import UserError
 if TYPE_CHECKING:
     from sim.vm import Vm
 
-WAITING, RUNNING, SLEEPING, ENDED = range(4)
+Array = np.ndarray[Any, Any]
 
 
 class Task(Actor):
@@ -96,15 +96,24 @@ class Task(Actor):
         self.ended.succeed()
 
     def _chunks(self) -> Iterator[Chunk]:
-        """The process's chunks, checked."""
+        """The process's chunks, checked: compiled code trusts every page number."""
         for op, page, cpu_ns in self.process.chunks():
-            if len(page) and (int(page.max()) >= self.process.pages or int(page.min()) < -1):
-                worst = int(page.max()) if int(page.max()) >= self.process.pages else int(page.min())
-                raise UserError(
-                    f"workload {self.workload}, process {self.process.name}: page {worst} is outside its address space of "
-                    f"{self.process.pages} pages"
-                )
+            if len(page):
+                self._check_pages(op, page, cpu_ns)
             yield op, page, cpu_ns
+
+    def _check_pages(self, op: Array, page: Array, cpu_ns: Array) -> None:
+        last = page
+        if (op > WRITE).any():
+            memory = op <= UNMAP
+            page = page[memory]
+            last = page + np.where(op[memory] >= MAP, cpu_ns[memory].astype(np.int64) - 1, 0)
+        if len(page) and (int(page.min()) < 0 or int(last.max()) >= self.process.pages):
+            worst = int(last.max()) if int(last.max()) >= self.process.pages else int(page.min())
+            raise UserError(
+                f"workload {self.workload}, process {self.process.name}: page {worst} is outside its address space of "
+                f"{self.process.pages} pages"
+            )
 
     def _chunk(self, chunk: Chunk) -> Steps:
         vm, own = self.vm, self.own
@@ -115,15 +124,21 @@ class Task(Actor):
         machine, cpus, env = vm.machine, vm.cpus, vm.env
         code = -1
         while code != DONE:
-            step = run_ops(machine, stream, int(env.now), cpus.deadline(self))
+            now = int(env.now)
+            step = run_ops(machine, stream, now, cpus.deadline(self, now))
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
-                vm.after_step(step)
+                vm.after_step(step, now)
             if code == WAIT_READ and not cpus.ready:
-                yield from self._wait_read(step >> STEP_SHIFT)
-                if self.was_killed():
-                    return
-                continue
+                event = self._leave_for_read(now, step >> STEP_SHIFT)
+                if event is not None:
+                    yield event
+                    vm.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
+                    if not cpus.resume(self):
+                        yield from cpus.acquire(self)
+                    if self.was_killed():
+                        return
+                    continue
             if step >> STEP_SHIFT:
                 yield env.timeout(step >> STEP_SHIFT)
             if cpus.ready and cpus.turn_over(self):
@@ -133,7 +148,11 @@ class Task(Actor):
             if code == NEED_RECLAIM:
                 yield from self._reclaim()
             elif code == WAIT_READ or code == WAIT_PAGE:
-                yield from self._wait_read(0)
+                event = self._leave_for_read(int(env.now), 0)
+                if event is not None:
+                    yield event
+                    vm.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
+                    yield from cpus.acquire(self)
             elif code == OP:
                 cursor = int(own[S_CURSOR])
                 own[S_CURSOR] = cursor + 1
@@ -156,20 +175,17 @@ class Task(Actor):
             self.reclaim.loops = 0
             kill_one(self.vm)
 
-    def _wait_read(self, ns: int) -> Steps:
-        """Compute for ns, then wait for the device read that brings the page."""
-        vm = self.vm
-        assert vm.swap is not None
-        event = vm.swap.reading.get(int(self.own[S_WAIT_SLOT]))
-        if event is None:
-            yield from vm.cpus.compute(self, ns)
-            return
-        memory = int(self.own[S_WAIT_MEMORY])  # only a refaulting working-set page counts as memory pressure
-        vm.cpus.leave(self, ns)
-        vm.psi.announce(int(vm.env.now) + ns, -1, 1, memory)
-        yield event
-        vm.psi.change(running=1, iowait=-1, memstall=-memory)
-        yield from vm.cpus.acquire(self)
+    def _leave_for_read(self, now: int, ns: int) -> Event | None:
+        """After computing for ns more, the task sleeps until the device read is over that brings its page: the read's event.
+
+        Only the wait for a refaulting working-set page counts as memory pressure.  None: the page is there already.
+        """
+        vm, own = self.vm, self.own
+        event = vm.swap.reading.get(int(own[S_WAIT_SLOT])) if vm.swap is not None else None
+        if event is not None:
+            vm.cpus.leave(self, now + ns)
+            vm.psi.announce(now + ns, -1, 1, int(own[S_WAIT_MEMORY]))
+        return event
 
     def sleep(self, ns: int, memory: bool = False) -> Steps:
         """Off the CPU for ns; `memory`: while stalled in reclaim."""
@@ -215,7 +231,7 @@ class Task(Actor):
     def _exit(self) -> Steps:
         now = int(self.vm.env.now)
         clock = end_process(self.vm.machine, self.number, now)
-        self.vm.after_step(SIGNALS)
+        self.vm.after_step(SIGNALS, now)
         yield from self.vm.cpus.compute(self, int(clock) - now)
 
     def kill(self) -> None:
