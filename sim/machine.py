@@ -27,6 +27,7 @@ from sim.config.schema import Config
 from sim.errors import UserError
 from sim.events import EventLog
 from sim.plan import WorkloadPlan, plan_of
+from sim.pool_trace import PoolTrace
 from sim.progress import Progress
 from sim.results import Replication, TaskResult
 from sim.vm import Vm
@@ -118,9 +119,7 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
 
 def _event_log(vm: Vm, path: Path) -> EventLog:
     names = [f"{task.workload}/{task.group.index(task)}" for task in vm.tasks]
-    log = EventLog(path, st.EVENTS, vm.arrays.proc[:, st.FIRST_PAGE].tolist(), names)
-    vm.on_log = log.write
-    return log
+    return EventLog(path, st.EVENTS, vm.arrays.proc[:, st.FIRST_PAGE].tolist(), names)
 
 
 def _task_results(vm: Vm) -> list[TaskResult]:
@@ -148,10 +147,13 @@ def simulate(
     progress  called a few times a second of real time
     Raises UserError for input that only shows when it is read (a trace's pages, contents).
     """
-    plan, workloads = plan_of(config, replication, trace is not None)
+    plan, workloads = plan_of(config, replication, trace is not None or config.output.record_pool)
     vm, groups = make_vm(config, plan, workloads)
     report_compile_time()
     log = _event_log(vm, trace) if trace is not None else None
+    pool = PoolTrace() if config.output.record_pool else None
+    readers = [item.write for item in (log, pool) if item is not None]
+    vm.on_log = readers
     if check:
         _checked(vm)
     try:
@@ -162,7 +164,7 @@ def simulate(
         raise
     if log is not None:
         log.close(keep=True)
-    return result
+    return result._replace(pool_trace=pool.text()) if pool is not None else result
 
 
 def _end_of(vm: Vm, config: Config, groups: list[list[Task]], end: Event) -> Steps:

@@ -26,7 +26,7 @@ from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 
 SCHEMA = 1
-RUN_FILE, SWEEP_FILE, SERIES_FILE, VMSTAT_FILE = "run.json", "sweep.json", "series.csv", "vmstat.txt"
+RUN_FILE, SWEEP_FILE, SERIES_FILE, VMSTAT_FILE, POOL_FILE = "run.json", "sweep.json", "series.csv", "vmstat.txt", "pool.trace"
 PROVENANCE_FILE, REPORT_FILE, TABLE_FILE = "provenance.json", "report.html", "table.csv"
 ROOM_NEEDED = 16 << 20  # bytes that must be free before a simulation starts
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -58,6 +58,7 @@ class Replication(NamedTuple):
     backend      counters of the swap backend
     tasks        one TaskResult per task
     accesses     accesses simulated;  simulated_s: seconds simulated
+    pool_trace   what the pool saw, for `replay` (`output.record_pool`), else empty
     """
 
     scalars: dict[str, float]
@@ -68,6 +69,7 @@ class Replication(NamedTuple):
     tasks: list[TaskResult]
     accesses: int
     simulated_s: float
+    pool_trace: str = ""
 
 
 class RunConfig(Protocol):
@@ -381,6 +383,8 @@ def write_run(out: Path, identity: Identity, config: RunConfig, replications: Se
         VMSTAT_FILE: vmstat_text(replications[0]),
         PROVENANCE_FILE: to_json(provenance) + "\n",
     }
+    if replications[0].pool_trace:
+        files[POOL_FILE] = replications[0].pool_trace
     return write_folder(out, identity.folder, files)
 
 

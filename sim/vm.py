@@ -6,7 +6,7 @@ empties the event log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ class Vm:
         self.swap: Disk | None = None
         self.kswapd: Kswapd | None = None
         self.tasks: list[Task] = []
-        self.on_log: Callable[[Array], None] | None = None
+        self.on_log: Sequence[Callable[[Array], None]] = ()
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
         self.logging = bool(built.arrays.num[st.LOG_ON])
         self.written = 0  # pages whose writing has ended
@@ -108,8 +108,8 @@ class Vm:
 
     def _keep_log(self) -> None:
         num = self.num
-        if self.on_log is not None:
-            self.on_log(self.arrays.log[: num[st.LOG]])
+        for reader in self.on_log:
+            reader(self.arrays.log[: num[st.LOG]])
         num[st.LOG] = 0
 
     def io_done(self, write: bool, first: int, count: int) -> None:

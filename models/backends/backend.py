@@ -35,6 +35,7 @@ class BackendModule(NamedTuple):
     create(setup, options) -> BackendArrays      plain Python; options in model units, nested groups as mappings
     pool_part(options) -> (allocator, compressor) parts of the configuration, or None if it has no pool
     store(backend, pages, slot, size) -> 1 stored, 0 refused    size: compressed bytes; negative: same-filled, of -size bytes
+                                                 both note E_POOL_ALLOC and E_POOL_FREE for what the pool sees
     load(backend, pages, slot) -> bytes, or -1 if absent        keeps the copy
     invalidate(backend, pages, slot) -> 1 if there was a copy
     counters(num) -> dict of name: value, the original's own names

@@ -112,6 +112,7 @@ def drop(backend, pages, s):
         return 0
     size = int64(slot[s, st.STORED_SIZE])
     backend.free(backend.pool, handle)
+    note(pages, st.E_POOL_FREE, -1, -1, s, 0)
     own = backend.pool.num
     cost = pages.cost
     spend(pages, st.BY_ALLOCATOR, cost[st.C_ALLOCATOR] + cost[st.C_TMEM] + cost[st.C_WALK] * own[OP_WALKED])
@@ -157,6 +158,7 @@ def put(backend, pages, s, clen):
     settle_pool(backend, pages)
     if handle < 0:
         return 0
+    note(pages, st.E_POOL_ALLOC, -1, -1, s, size)
     pages.slot[s, st.HANDLE] = handle + 1
     pages.slot[s, st.STORED_SIZE] = size
     number = (size + DIST_BYTES - 1) // DIST_BYTES

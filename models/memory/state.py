@@ -122,6 +122,8 @@ EVENTS = (
     "deactivate",
     "rotate",
     "free",
+    "pool-alloc",  # slot, bytes: the pool stores an object for a slot
+    "pool-free",
 )
 (
     E_TOUCH,
@@ -144,7 +146,9 @@ EVENTS = (
     E_DEACTIVATE,
     E_ROTATE,
     E_FREE,
-) = range(20)
+    E_POOL_ALLOC,
+    E_POOL_FREE,
+) = range(22)
 
 # --- window: scratch of one step (int32)
 WINDOW = 4096
