@@ -16,17 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sim.errors import UserError
+from sim.folders import REPORT_FILE, RUN_FILE, SWEEP_FILE, existing, prepare_folder, read_json
 from sim.progress import Quiet, Reporter, reporter
 from sim.results import (
-    REPORT_FILE,
-    RUN_FILE,
-    SWEEP_FILE,
     Replication,
-    existing,
     identify,
-    prepare_folder,
     published_of,
-    read_json,
     version,
     write_run,
 )

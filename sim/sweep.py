@@ -12,24 +12,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sim.errors import UserError
+from sim.folders import PROVENANCE_FILE, RUN_FILE, SCHEMA, SWEEP_FILE, TABLE_FILE, read_json, write_folder
 from sim.metrics import describe, ordered
 from sim.progress import Progress, Reporter
 from sim.results import (
-    PROVENANCE_FILE,
-    RUN_FILE,
-    SCHEMA,
-    SWEEP_FILE,
-    TABLE_FILE,
     Identity,
     Replication,
     digest_of,
     number,
     published_of,
-    read_json,
     slug,
     to_json,
     version,
-    write_folder,
 )
 from sim.workers import JobError, JobUserError, Report, run_jobs
 

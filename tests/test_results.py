@@ -15,20 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import UserError
+from sim.folders import existing, prepare_folder, read_json, write_folder
 from sim.results import (
     Histogram,
     add_histograms,
-    existing,
     identify,
-    prepare_folder,
-    read_json,
     run_document,
     scalar_table,
     series_csv,
     slug,
     to_json,
     vmstat_text,
-    write_folder,
     write_run,
 )
 from tests.fakes import FakeConfig, simulate

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sim.errors import UserError
+from sim.folders import read_json
 from sim.progress import Progress
-from sim.results import read_json
 from sim.run import Outcome, execute
 from sim.sweep import RunError
 from sim.workers import JobError, JobUserError, Report, run_jobs, start_method

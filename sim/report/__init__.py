@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import UserError
+from sim.folders import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
 from sim.report import tables
-from sim.results import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json, to_json
+from sim.results import (
+    to_json,
+)
 
 HERE = Path(__file__).resolve().parent
 
