@@ -60,8 +60,10 @@ def _read_field(context, builder, typ, value, attr):
 def _from_python(typ, obj, c):
     """The payload's address, out of the memory block that the Python object holds."""
     holder = c.pyapi.object_getattr_string(obj, "_meminfo")
-    block = c.unbox(types.MemInfoPointer(types.voidptr), holder).value
+    kind = types.MemInfoPointer(types.voidptr)
+    block = c.unbox(kind, holder).value
     address = c.context.nrt.meminfo_data(c.builder, block)
+    c.context.nrt.decref(c.builder, kind, block)  # unboxing took a reference, and the object holds one anyway
     c.pyapi.decref(holder)
     return NativeValue(address)
 

@@ -222,6 +222,15 @@ def build(plan: Plan) -> Built:
         arrays.num[st.CLOCK] = 0
         arrays.cpu[:] = 0
     return Built(
-        machine, pages, arrays, policy_num, stored.num, b.counters, pool, plan.allocator.stat if plan.allocator else None,
-        plan.allocator is not None,
-    )  # fmt: skip
+        machine=machine,
+        pages=pages,
+        policy=policy,
+        backend=backend,
+        arrays=arrays,
+        policy_num=policy_num,
+        backend_num=stored.num,
+        backend_counters=b.counters,
+        pool=pool,
+        pool_stat=plan.allocator.stat if plan.allocator else None,
+        has_pool=plan.allocator is not None,
+    )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from sim.errors import UserError
-from sim.folders import PROVENANCE_FILE, RUN_FILE, SCHEMA, SERIES_FILE, VMSTAT_FILE, write_folder
+from sim.folders import POOL_FILE, PROVENANCE_FILE, RUN_FILE, SCHEMA, SERIES_FILE, VMSTAT_FILE, write_folder
 from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 

@@ -54,8 +54,10 @@ class Arrays(NamedTuple):
 class Built(NamedTuple):
     """What the builder makes of a configuration: the boxed machine and views of all that is in it."""
 
-    machine: Any
+    machine: Any  # knows only the addresses of the next three: they must be held as long as it is
     pages: Any
+    policy: Any
+    backend: Any
     arrays: Arrays
     policy_num: Array
     backend_num: Array
