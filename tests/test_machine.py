@@ -217,3 +217,14 @@ def test_recorded_history_follows_each_page() -> None:
         version[1] = number
         found.append(content_size(vm.pages, 0, 1))
     assert found == [200, 200, 210, 210]
+
+
+def test_a_long_log_loses_no_event() -> None:
+    """More pages freed at exit, and unmapped in one op, than the log's ring holds: every one is told."""
+    pages = 100_000
+    plan = make_plan([process(pages, fill(pages), ([UNMAP], [0], [50_000]))], memory=512 << 20, swap_slots=0, log=True)
+    vm = make_vm(plan, check=False)
+    freed: list[int] = []
+    vm.on_log = [lambda rows: freed.extend(rows[rows[:, st.LOG_EVENT] == st.E_FREE, st.LOG_PAGE].tolist())]
+    run(vm)
+    assert sorted(freed) == list(range(pages))

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from models.allocators import pool as ps
+from models.backends import zcache
 from models.memory import state as st
 from models.memory import swap
 from sim.vm import Vm
 from tests.machine_kit import make_plan, make_vm, process
+from tests.twins.slots import Slots
 
 
 def vm_with(slots: int = 2048, **changes: object) -> Vm:
@@ -43,25 +46,61 @@ def test_freed_slots_return_in_batches_of_64() -> None:
     assert vm.arrays.slot[slots[64], st.STATE] == st.SLOT_RETURNED
 
 
-@settings(max_examples=50, deadline=None)
-@given(moves=some.lists(some.integers(-40, 80), max_size=40), rotational=some.booleans(), slots=some.sampled_from([130, 600, 2048]))
-def test_no_slot_is_handed_out_twice(moves: list[int], rotational: bool, slots: int) -> None:
-    """Positive: take that many; negative: give back that many, oldest first.  A full device says so and recovers."""
-    vm = vm_with(slots, rotational=rotational)
+def test_the_copy_in_the_backend_lives_until_its_batch_returns() -> None:
+    vm = make_vm(make_plan([process(1000)], backend="zcache", allocator="xvmalloc"), check=False)
+    slots = [take(vm) for _ in range(65)]
+    assert zcache.store(vm.built.backend, vm.pages, slots[0], 700)
+    for s in slots[:64]:
+        swap.release_slot(vm.machine, s)
+    assert vm.built.pool.num[ps.OBJECTS] == 1
+    swap.release_slot(vm.machine, slots[64])
+    assert vm.built.pool.num[ps.OBJECTS] == 0
+
+
+def test_a_full_device_lives_on_what_waits_for_its_batch() -> None:
+    vm = vm_with(101)
+    slots = [take(vm) for _ in range(100)]
+    assert take(vm) == -1
+    swap.release_slot(vm.machine, slots[30])
+    assert [take(vm), take(vm)] == [slots[30], -1]
+
+
+def test_a_new_cluster_is_begun_where_one_is_wholly_free() -> None:
+    """The first cluster is used up and partly freed: the next slot is in the second, not in the gaps."""
+    vm = vm_with()
+    slots = [take(vm) for _ in range(511)]
+    for s in slots[:65]:
+        swap.release_slot(vm.machine, s)
+    assert [take(vm) for _ in range(3)] == [512, 513, 514]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    moves=some.lists(some.integers(-300, 400), max_size=30),
+    rotational=some.booleans(),
+    slots=some.sampled_from([65, 130, 600, 2048]),
+    order=some.sampled_from([0, -1, 3]),
+)
+def test_slots_are_the_twins(moves: list[int], rotational: bool, slots: int, order: int) -> None:
+    """Positive: take that many; negative: give back that many.  No slot is handed out twice, none is lost, a full device says so."""
+    vm, twin = vm_with(slots, rotational=rotational), Slots(slots, rotational)
     held: list[int] = []
     for move in moves:
         for _ in range(abs(move)):
             if move > 0:
                 s = take(vm)
+                assert s == twin.take()
                 if s < 0:
                     assert len(held) == slots - 1
                     break
                 assert 0 < s < slots and s not in held
                 held.append(s)
             elif held:
-                swap.release_slot(vm.machine, held.pop(0))
-        waiting = int(vm.num[st.SLOT_CACHE] + vm.num[st.SLOT_RETURN])
-        assert int(vm.num[st.SWAP_FREE]) + waiting + len(held) == slots - 1
+                s = held.pop(order % len(held))
+                swap.release_slot(vm.machine, s)
+                twin.release(s)
+        assert int(vm.num[st.SWAP_FREE]) == len(twin.free) == int((vm.arrays.slot[1:, st.STATE] == st.SLOT_FREE).sum())
+        assert int(vm.num[st.SLOT_CACHE] + vm.num[st.SLOT_RETURN]) + len(twin.free) + len(held) == slots - 1
 
 
 @pytest.mark.parametrize(
@@ -96,13 +135,52 @@ def test_readahead_follows_the_direction_of_the_faults() -> None:
     assert planned(vm, 199) == list(range(198, 200))  # clipped to what is swapped
 
 
+def test_a_direction_needs_the_next_page() -> None:
+    """Two pages on is no direction: without hits only the page itself, until half of the last window is larger."""
+    vm = vm_with()
+    swapped(vm, range(100, 200))
+    found = []
+    for p in (150, 152, 154, 156, 158):
+        found.append(len(planned(vm, p)))
+        swap.commit_readahead(vm.pages, 0, p)
+    assert found == [8, 4, 2, 1, 1]
+    swap.readahead_hit(vm.pages, 0, 158, 1)
+    assert planned(vm, 159) == [159, 160, 161, 162]
+
+
+def test_hits_of_marked_pages_only() -> None:
+    vm = vm_with()
+    swapped(vm, range(100, 200))
+    swap.commit_readahead(vm.pages, 0, 150)
+    proc = vm.arrays.proc[0]
+    assert (proc[st.RA_PAGE], proc[st.RA_HITS]) == (150, 0)
+    swap.readahead_hit(vm.pages, 0, 170, 0)
+    swap.readahead_hit(vm.pages, 0, 171, 1)
+    assert (proc[st.RA_PAGE], proc[st.RA_HITS]) == (171, 1)
+
+
+def test_what_is_in_memory_is_not_read() -> None:
+    """Neighbours that are mapped or in the swap cache are left out; the page itself is always there."""
+    vm = vm_with()
+    swapped(vm, range(100, 200))
+    vm.arrays.pte[148] = 5 << st.PTE_SHIFT | st.PTE_PRESENT
+    vm.arrays.slot[-vm.arrays.pte[152] - 1, st.CACHED] = 7
+    assert planned(vm, 150) == [147, 149, 150, 151, 153, 154]
+
+
+def test_page_cluster_0_reads_one_page() -> None:
+    vm = vm_with(page_cluster=0)
+    swapped(vm, range(100, 200))
+    assert planned(vm, 150) == [150]
+
+
 def test_planning_changes_nothing() -> None:
     vm = vm_with()
     swapped(vm, range(100, 200))
-    before = (vm.arrays.proc.copy(), vm.num.copy(), vm.vmstat.copy())
+    before = {name: array.copy() for name, array in vm.arrays._asdict().items() if name != "window"}
     assert planned(vm, 120) == planned(vm, 120)
-    for old, new in zip(before, (vm.arrays.proc, vm.num, vm.vmstat), strict=True):
-        assert (old == new).all()
+    for name, old in before.items():
+        assert (old == getattr(vm.arrays, name)).all(), name
 
 
 def test_a_rotational_device_reads_the_aligned_block_of_slots() -> None:
@@ -110,9 +188,37 @@ def test_a_rotational_device_reads_the_aligned_block_of_slots() -> None:
     swapped(vm, range(100))  # page p is in slot p + 1
     assert planned(vm, 20) == list(range(15, 23))  # slots 16 to 23
     assert planned(vm, 3) == list(range(7))  # slots 1 to 7: 0 is the header
+    swap.release_slot(vm.machine, 18)
+    assert planned(vm, 20) == [15, 16, *range(18, 23)]  # and only slots in use
+
+
+def test_a_rotational_device_remembers_the_slot_of_a_decision_without_hits() -> None:
+    """The window falls to 1 when hits end, and rises with them; the remembered slot is that of the last decision without hits."""
+    vm = vm_with(rotational=True)
+    swapped(vm, range(200))
+    found = []
+    for p in (20, 90, 150, 60, 120):
+        found.append(len(planned(vm, p)))
+        swap.commit_readahead(vm.pages, 0, p)
+    assert found == [8, 4, 2, 1, 1]
+    assert vm.num[st.RA_SLOT] == 121
+    swap.readahead_hit(vm.pages, 0, 60, 1)
+    assert planned(vm, 130) == [127, 128, 129, 130]  # slots 128 to 131
+    swap.commit_readahead(vm.pages, 0, 130)
+    assert vm.num[st.RA_SLOT] == 121
+    assert len(planned(vm, 121)) == 2  # beside the remembered slot
 
 
 def test_no_window_across_a_page_table() -> None:
     vm = vm_with()
     swapped(vm, range(500, 530))
     assert planned(vm, 512) == list(range(512, 517))
+
+
+def test_no_window_beyond_the_process() -> None:
+    vm = make_vm(make_plan([process(150), process(150)]), check=False)
+    swapped(vm, range(140, 150))
+    swapped(vm, range(512, 520))
+    assert planned(vm, 149) == [146, 147, 148, 149]
+    swap.commit_readahead(vm.pages, 0, 148)
+    assert planned(vm, 149) == [149]

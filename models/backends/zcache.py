@@ -182,8 +182,7 @@ def store(backend, pages, s, size):
     if usable_frames(pages, 1) < 1:
         num[FAILED_GET_FREE_PAGES] += 1
         num[PUT_TO_FLUSH] += 1
-        num[FLUSH_TOTAL] += 1
-        num[FLUSH_FOUND] += drop(backend, pages, s)
+        drop(backend, pages, s)  # flush_total and flush_found count only what frontswap asks for
         num[REFUSED] += 1
         note(pages, st.E_REFUSED, int64(pages.slot[s, st.OWNER]), -1, s, 0)
         return 0

@@ -24,7 +24,9 @@ def _zones(a: Any) -> list[str]:
         if row[st.ZONE_FREE] < 0 or row[st.FRESH] > end:
             bad.append(f"zone {z}: more frames taken than it has")
         stack = a.stack[row[st.FIRST_FRAME] : row[st.FIRST_FRAME] + row[st.STACK]]
-        if len(np.unique(stack)) != len(stack) or (a.frame[stack, st.FLAGS] != 0).any():
+        if ((stack < row[st.FIRST_FRAME]) | (stack >= row[st.FRESH])).any():
+            bad.append(f"zone {z}: a free frame of another zone, or one never taken, is on its stack")
+        elif len(np.unique(stack)) != len(stack) or (a.frame[stack, st.FLAGS] != 0).any():
             bad.append(f"zone {z}: a frame is free twice, or free and in use")
     if a.vmstat[NR_FREE_PAGES] != a.zone[:, st.ZONE_FREE].sum():
         bad.append(f"nr_free_pages {a.vmstat[NR_FREE_PAGES]}, zones have {a.zone[:, st.ZONE_FREE].sum()}")
@@ -39,6 +41,11 @@ def _frames(a: Any, kind: np.ndarray) -> list[str]:
         bad.append(f"{used} frames in use and {a.vmstat[NR_FREE_PAGES]} free do not make {a.num[st.FRAMES]}")
     if counts[st.POOL] != a.num[st.POOL_FRAMES]:
         bad.append(f"{counts[st.POOL]} frames of kind pool, the pool holds {a.num[st.POOL_FRAMES]}")
+    if not np.array_equal(np.sort(a.pool_frames[: a.num[st.POOL_FRAMES]]), np.flatnonzero(kind == st.POOL)):
+        bad.append("the pool's frames are not those of kind pool")
+    tables = a.table[a.table[:, 1] > 0, 1] - 1
+    if not np.array_equal(np.sort(tables), np.flatnonzero(kind == st.TABLE)):
+        bad.append("the page tables' frames are not those of kind table")
     if counts[st.TABLE] != a.vmstat[NR_PAGE_TABLE_PAGES] or counts[st.TABLE] != (a.table[:, 1] > 0).sum():
         bad.append(f"{counts[st.TABLE]} page-table frames, nr_page_table_pages {a.vmstat[NR_PAGE_TABLE_PAGES]}")
     return bad
@@ -95,6 +102,19 @@ def _anonymous(a: Any, kind: np.ndarray) -> list[str]:
     return bad
 
 
+def _links(a: Any) -> list[str]:
+    """Neighbours on a policy's list name each other, and both are on a list."""
+    bad = []
+    on = a.frame[:, st.FLAGS] & st.LRU != 0
+    for name, ahead, back in (("next", st.NEXT, st.PREV), ("previous", st.PREV, st.NEXT)):
+        linked = np.flatnonzero(on & (a.frame[:, ahead] > 0))
+        other = a.frame[linked, ahead] - 1
+        wrong = linked[(a.frame[other, back] != linked + 1) | ~on[other]]
+        if len(wrong):
+            bad.append(f"frames whose {name} one on a list does not name them: {wrong[:5].tolist()}")
+    return bad
+
+
 def _slots(a: Any) -> list[str]:
     bad = []
     state = a.slot[:, st.STATE]
@@ -141,6 +161,7 @@ def problems(arrays: Any, pool: Any) -> list[str]:
         *_frames(arrays, kind),
         *_page_tables(arrays, kind),
         *_anonymous(arrays, kind),
+        *_links(arrays),
         *_slots(arrays),
         *_pool(arrays, pool),
     ]

@@ -43,7 +43,7 @@ SIGNALS = SIGNAL_OUTPUT | SIGNAL_WAKE
 STEP_SHIFT = 8
 
 # --- stream.num: one process's reading of its op stream (int64) ------------------------------------------------------
-S_CURSOR, S_END, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_ACCESSES = range(8)
+S_CURSOR, S_END, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_ACCESSES, S_UNMAPPED = range(9)
 STREAM_NUMBERS = 16
 
 

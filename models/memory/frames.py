@@ -153,7 +153,9 @@ def settle_pool(backend, pages):
     num = pages.num
     want = number[PAGES_TAKEN] - number[PAGES_RETURNED]
     while num[st.POOL_FRAMES] < want:
-        f = take_frame(pages, st.POOL, NO_MARK)
+        f = take_frame(pages, st.POOL, MIN_MARK)  # the pool was told of frames above the min marks: it gets those
+        if f < 0:
+            f = take_frame(pages, st.POOL, NO_MARK)
         spend(pages, st.BY_ALLOCATOR, pages.cost[st.C_ALLOC])
         pages.pool_frames[num[st.POOL_FRAMES]] = f
         num[st.POOL_FRAMES] += 1

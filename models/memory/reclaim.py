@@ -213,10 +213,3 @@ def reclaim_batch(m, ctx, n):
     ctx[st.X_RECLAIMED] += freed
     settle_pool(m.backend, pages)
     return freed
-
-
-@compiled(int64(machine_t))
-def stop_wanted(m):
-    """1 if a ring or the log is filling up and Python should empty it."""
-    num = m.pages.num
-    return 1 if num[st.RING] > st.RING_SIZE // 2 or num[st.LOG] > st.LOG_SIZE // 2 else 0

@@ -16,6 +16,7 @@ from models.memory.fault import (
     S_CURSOR,
     S_END,
     S_PROCESS,
+    S_UNMAPPED,
     SLICE,
     WOKE,
     drop_page,
@@ -29,6 +30,7 @@ from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, PGPGIN, PGPGOUT, PSWPIN
 
 OP_WRITE, OP_MAP, OP_UNMAP = 1, 4, 5  # models.workloads.stream
+UNMAP_STRETCH = 8192  # pages freed before the log is looked at: each may write three events
 
 
 @compiled(int64(machine_t, int64, int64, int64))
@@ -43,17 +45,22 @@ def drop_range(m, process, first, count):
     return 0
 
 
-@compiled(int64(machine_t, int64, int64))
-def end_process(m, process, clock):
-    """Free everything a process has; returns the clock after it."""
+@compiled(int64(machine_t, int64, int64, int64))
+def end_process(m, process, first, clock):
+    """Free a stretch of a process's pages from its page `first` on, after the last one its page tables; returns the clock after it.
+
+    The caller goes on at `first + UNMAP_STRETCH` until that is past the process's pages, and empties the log in between.
+    """
     pages = m.pages
     pages.num[st.CLOCK] = clock
-    drop_range(m, process, 0, pages.proc[process, st.PROC_PAGES])
+    count = pages.proc[process, st.PROC_PAGES]
+    drop_range(m, process, first, min(count - first, UNMAP_STRETCH))
+    if first + UNMAP_STRETCH < count:
+        return pages.num[st.CLOCK]
     table = pages.table
     per = pages.num[st.PAGES_PER_TABLE]
-    first = pages.proc[process, st.FIRST_PAGE] // per
-    last = (pages.proc[process, st.FIRST_PAGE] + pages.proc[process, st.PROC_PAGES] + per - 1) // per
-    for block in range(first, last):  # a page-table page may be left whose first page never came
+    base = pages.proc[process, st.FIRST_PAGE]
+    for block in range(base // per, (base + count + per - 1) // per):  # one may be left whose first page never came
         if table[block, 1] > 0:
             give_frame(pages, int64(table[block, 1]) - 1)
             table[block, 1] = 0
@@ -84,9 +91,17 @@ def run_ops(m, stream, now, deadline):
         if op > OP_WRITE:
             if op == OP_UNMAP or op == OP_MAP:
                 num[st.CLOCK] = clock
-                drop_range(m, process, page[i], int64(cpu_ns[i]))
+                at = own[S_UNMAPPED]
+                n = min(int64(cpu_ns[i]) - at, UNMAP_STRETCH)
+                drop_range(m, process, page[i] + at, n)
                 clock = num[st.CLOCK]
-                i += 1
+                own[S_UNMAPPED] = at + n
+                if own[S_UNMAPPED] == int64(cpu_ns[i]):
+                    own[S_UNMAPPED] = 0
+                    i += 1
+                if stop_wanted(pages):
+                    code = SLICE
+                    break
                 continue
             code = OP
             break

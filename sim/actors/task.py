@@ -28,7 +28,7 @@ from models.memory.fault import (
     WAIT_READ,
     make_stream,
 )
-from models.memory.steps import end_process, run_ops
+from models.memory.steps import UNMAP_STRETCH, end_process, run_ops
 from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
@@ -230,15 +230,21 @@ class Task(Actor):
 
     def _exit(self) -> Steps:
         now = int(self.vm.env.now)
-        clock = end_process(self.vm.machine, self.number, now)
-        self.vm.after_step(SIGNALS, now)
-        yield from self.vm.cpus.compute(self, int(clock) - now)
+        yield from self.vm.cpus.compute(self, self._free_all(now) - now)
+
+    def _free_all(self, now: int) -> int:
+        """Free everything the process has; returns the clock after it."""
+        clock = now
+        for first in range(0, self.process.pages, UNMAP_STRETCH):
+            clock = int(end_process(self.vm.machine, self.number, first, clock))
+            self.vm.after_step(SIGNALS, now)
+        return clock
 
     def kill(self) -> None:
         """OOM: its memory is free at once, the task ends when it next looks."""
         self.killed = True
         self.status = "oom-killed"
-        end_process(self.vm.machine, self.number, int(self.vm.env.now))
+        self._free_all(int(self.vm.env.now))
         self.own[S_FAULT_START] = self.own[S_FAULT_KIND] = -1
         if self.nap is not None and not self.nap.triggered:
             self.nap.succeed()

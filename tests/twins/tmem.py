@@ -1,31 +1,79 @@
-"""tmem's objects and radix trees as dictionaries: the plain specification of models.backends.tmem."""
+"""tmem's objects and radix trees as dictionaries that grow and shrink: the plain specification of models.backends.tmem.
+
+A tree is None (empty), True (index 0 alone, no node), or a dictionary: a node of up to 64 children by number.
+"""
 
 from __future__ import annotations
 
+from typing import Any
 
-class Trees:
-    """16 trees of 64-slot nodes, each as high as its largest index needs."""
+FANOUT = 64
+
+
+class Tree:
+    """One object's radix tree; `height` is the number of levels of nodes, so it holds indices below 64 ** height."""
 
     def __init__(self) -> None:
-        self.indices: list[set[int]] = [set() for _ in range(16)]
+        self.root: Any = None
+        self.height = 0
 
-    def put(self, slot: int) -> None:
-        self.indices[slot % 16].add(slot // 16)
+    def put(self, index: int) -> None:
+        """Grow a root above the present one until the index fits, then make the missing nodes on the way down."""
+        while index >= FANOUT**self.height:
+            if self.root is not None:
+                self.root = {0: self.root}
+            self.height += 1
+        if self.height == 0:
+            self.root = True
+            return
+        if self.root is None:
+            self.root = {}
+        node = self.root
+        for level in range(self.height - 1, 0, -1):
+            node = node.setdefault(index // FANOUT**level % FANOUT, {})
+        node[index % FANOUT] = True
 
-    def flush(self, slot: int) -> None:
-        self.indices[slot % 16].discard(slot // 16)
+    def flush(self, index: int) -> None:
+        """Remove the leaf and the nodes that it leaves empty; a root with nothing but child 0 gives way to that child."""
+        self.root = self._without(self.root, index, self.height)
+        while self.height > 0 and self.root is not None and set(self.root) == {0}:
+            self.root = self.root[0]
+            self.height -= 1
+        if self.root is None:
+            self.height = 0
+
+    def _without(self, node: Any, index: int, level: int) -> Any:
+        if level == 0:
+            return None
+        number = index // FANOUT ** (level - 1) % FANOUT
+        child = self._without(node[number], index, level - 1)
+        if child is None:
+            del node[number]
+        return node or None
 
     def nodes(self) -> int:
-        """All nodes: at each level below an object's height, the groups of indices that are not empty."""
-        total = 0
-        for held in self.indices:
-            if not held:
-                continue
-            height, room = 0, 1
-            while max(held) >= room:
-                height, room = height + 1, room * 64
-            total += sum(len({index // 64 ** (level + 1) for index in held}) for level in range(height))
-        return total
+        return count(self.root)
+
+
+def count(node: Any) -> int:
+    """Nodes of a subtree, its own included."""
+    return 1 + sum(map(count, node.values())) if isinstance(node, dict) else 0
+
+
+class Trees:
+    """A slot's page hangs in the tree of its low four bits."""
+
+    def __init__(self) -> None:
+        self.trees = [Tree() for _ in range(16)]
+
+    def put(self, slot: int) -> None:
+        self.trees[slot % 16].put(slot // 16)
+
+    def flush(self, slot: int) -> None:
+        self.trees[slot % 16].flush(slot // 16)
+
+    def nodes(self) -> int:
+        return sum(tree.nodes() for tree in self.trees)
 
     def objects(self) -> int:
-        return sum(bool(held) for held in self.indices)
+        return sum(tree.root is not None for tree in self.trees)
