@@ -228,3 +228,30 @@ def test_a_long_log_loses_no_event() -> None:
     vm.on_log = [lambda rows: freed.extend(rows[rows[:, st.LOG_EVENT] == st.E_FREE, st.LOG_PAGE].tolist())]
     run(vm)
     assert sorted(freed) == list(range(pages))
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_reads_ended_in_place_are_the_reads_ended_by_events(cpus: int) -> None:
+    """With the check on every read is an event; without it most end inside the task's step.  Nothing else may differ."""
+
+    def outcome(check: bool) -> tuple[bytes, list[object]]:
+        reads = (np.zeros(4000), np.arange(4000) * 7 % 3500, np.full(4000, 300))
+        vm = make_vm(make_plan([process(3500, fill(3500), reads)], page_cluster=0), cpus=cpus, check=check)
+        run(vm)
+        vm.psi.settle()
+        disk, psi = vm.swap, vm.psi
+        assert disk is not None
+        figures = [
+            int(vm.env.now),
+            vm.cpus.busy_ns(),
+            disk.busy,
+            disk.requests,
+            disk.latency,
+            psi.io_some,
+            psi.io_full,
+            psi.memory_some,
+            psi.memory_full,
+        ]
+        return vm.vmstat.tobytes() + vm.arrays.hist.tobytes() + vm.arrays.cpu.tobytes(), figures
+
+    assert outcome(True) == outcome(False)

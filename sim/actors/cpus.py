@@ -107,6 +107,15 @@ class Cpus:
             self.ready.append((actor, event, now))
         yield event
 
+    def solo(self) -> bool:
+        """Whether the actor that computes is the only one on any vCPU, and nobody waits for one."""
+        return len(self.running) == 1 and not self.ready and not self.leaving
+
+    def solo_wait(self, actor: Actor, computed: int, end: int) -> None:
+        """The only actor computed until `computed`, slept, and is back at `end`."""
+        self.busy += computed - self.running[actor]
+        self.running[actor] = end
+
     def leave(self, actor: Actor, at: int) -> None:
         """Give the vCPU up at time `at`, when the actor will have computed what it has to.
 

@@ -36,6 +36,25 @@ class Disk:
 
     def submit(self, now: int, at: int, write: int, first: int, count: int) -> None:
         """Queue a request for `count` slots from `first`, wanted at time `at` >= now; `write` is 0 or 1."""
+        event = self.env.timeout(self.serve(at, write, first, count) - now)
+        if write:
+            event.callbacks.append(lambda _: self.done(True, first, count))
+            return
+        reading = self.reading
+        for slot in range(first, first + count):
+            reading[slot] = event
+        event.callbacks.append(lambda _: self._read(first, count))
+
+    def would_end(self, at: int, first: int, count: int) -> int:
+        """When a read wanted at `at` would end, were it queued now."""
+        start = max(at, self.channels[0])
+        size = count * self.page_size
+        return max(start + int(self.model.service_ns(False, first * self.page_size, size)), self.link_free) + int(
+            self.model.transfer_ns(False, size)
+        )
+
+    def serve(self, at: int, write: int, first: int, count: int) -> int:
+        """When a request wanted at `at` will have ended; it takes its place in the queue and in the statistics."""
         model, channels = self.model, self.channels
         size = count * self.page_size
         start = channels[0]
@@ -54,14 +73,7 @@ class Disk:
         if end > idle_until:
             self.busy += end - (at if at > idle_until else idle_until)
             self.busy_until = end
-        event = self.env.timeout(end - now)
-        if write:
-            event.callbacks.append(lambda _: self.done(True, first, count))
-            return
-        reading = self.reading
-        for slot in range(first, first + count):
-            reading[slot] = event
-        event.callbacks.append(lambda _: self._read(first, count))
+        return end
 
     def _read(self, first: int, count: int) -> None:
         for slot in range(first, first + count):

@@ -64,6 +64,17 @@ class Psi:
         self.memstall += memstall
         self.memstall_running += memstall_running
 
+    def solo_read(self, computed: int, end: int, memory: int) -> None:
+        """The only task that runs computed until `computed` and then waited for a read until `end`; nothing is announced."""
+        self._account(computed)
+        self.running -= 1
+        self.iowait += 1
+        self.memstall += memory
+        self._account(end)
+        self.running += 1
+        self.iowait -= 1
+        self.memstall -= memory
+
     def announce(self, at: int, running: int, iowait: int, memstall: int) -> None:
         """A task will change its state at time `at`."""
         heappush(self.announced, (at, running, iowait, memstall))

@@ -21,6 +21,7 @@ from models.memory.fault import (
     S_PROCESS,
     S_WAIT_MEMORY,
     S_WAIT_SLOT,
+    SIGNAL_WAKE,
     SIGNALS,
     STEP_SHIFT,
     STREAM_NUMBERS,
@@ -127,6 +128,11 @@ class Task(Actor):
             now = int(env.now)
             step = run_ops(machine, stream, now, cpus.deadline(self, now))
             code = step & CODE_MASK
+            if code == WAIT_READ and not step & SIGNAL_WAKE:
+                now, step = self._solo_reads(stream, now, step)
+                code = step & CODE_MASK
+                if now > env.now:  # nothing else was to happen up to here
+                    yield env.timeout(now - int(env.now))
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
             if code == WAIT_READ and not cpus.ready:
@@ -164,6 +170,17 @@ class Task(Actor):
                 return
             if code != NEED_RECLAIM and code != DONE:
                 self.reclaim.loops = 0
+
+    def _solo_reads(self, stream: Any, now: int, step: int) -> tuple[int, int]:
+        """Go on through reads that end before anything else happens; returns the time and report of the first other step."""
+        vm, own, cpus, machine = self.vm, self.own, self.vm.cpus, self.vm.machine
+        while step & CODE_MASK == WAIT_READ and not step & SIGNAL_WAKE:
+            end = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
+            if not end:
+                break
+            now = end
+            step = run_ops(machine, stream, now, cpus.deadline(self, now))
+        return now, step
 
     def was_killed(self) -> bool:
         """Whether the OOM killer has struck, at whatever yield."""
