@@ -19,13 +19,12 @@ WRAP = 1 << 30
 # --- against the twin -----------------------------------------------------------------------------------------------
 
 LIFE = 200
+PASS = some.builds(Pass, some.sampled_from([0, 0, 1, 3]), some.booleans(), some.booleans(), some.integers(1, 60))
 op: Any = some.one_of(
     some.tuples(some.just("in"), some.integers(0, LIFE - 1), some.integers(1, 150)),
     some.tuples(some.just("touch"), some.integers(0, LIFE - 1), some.integers(1, 150)),
     some.tuples(some.sampled_from(["out", "rotate"]), some.integers(0, LIFE - 1), some.integers(1, 4)),
-    some.tuples(
-        some.just("pass"), some.builds(Pass, some.integers(0, 4), some.booleans(), some.booleans(), some.integers(1, 100)), some.none()
-    ),
+    some.tuples(some.just("pass"), PASS, some.none()),
     some.tuples(some.sampled_from(["age", "finish", "no swap", "swap"]), some.none(), some.none()),
     some.tuples(some.just("cost"), some.integers(0, 1), some.integers(0, 60)),
     some.tuples(some.just("counts"), some.integers(0, 12), some.booleans()),
@@ -321,6 +320,18 @@ def test_the_goal_ends_a_pass_and_the_smaller_type_first() -> None:
         both.insert(page, None, page >= 100)
     slices = both.reclaim_pass(Pass(0, True, False, 16), "F")
     assert [len(part) for part in slices] == [32, 32, 1]
+    both.agree()
+
+
+@pytest.mark.parametrize(("anon", "slices"), [(100, [32, 32, 27]), (180, [32, 32, 27])])
+def test_the_larger_type_is_looked_at_in_proportion(anon: int, slices: list[int]) -> None:
+    """100 pages of one type and 180 of the other: 68 of 101 are left of the smaller one, so of the larger 33 % of 180, 32 done."""
+    both = Both(280)
+    for page in range(280):
+        both.insert(page, None, page >= anon)
+    found = both.reclaim_pass(Pass(0, True, False, 64), "F")
+    assert [len(part) for part in found] == slices
+    assert (found[2][0] >= anon) is (anon == 100)
     both.agree()
 
 

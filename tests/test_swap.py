@@ -74,6 +74,33 @@ def test_a_new_cluster_is_begun_where_one_is_wholly_free() -> None:
     assert [take(vm) for _ in range(3)] == [512, 513, 514]
 
 
+def test_a_cluster_that_is_wholly_free_again_goes_to_the_end_of_the_line() -> None:
+    """Slot 512 is the only one in use in the CPU's own cluster; when it comes back, the next two clusters have their turn first."""
+    vm = vm_with()
+    assert [take(vm) for _ in range(512)] == list(range(1, 513))
+    for s in (512, *range(1, 65)):
+        swap.release_slot(vm.machine, s)
+    assert [take(vm) for _ in range(1536)] == [*range(1024, 2048), *range(512, 1024)]
+
+
+def test_a_slot_freed_at_once_is_not_the_next() -> None:
+    """The search goes on behind the last slot, also where the device is scanned: 511 slots and the header are one cluster, half used."""
+    for rotational in (False, True):
+        vm = vm_with(512, rotational=rotational)
+        slots = [take(vm) for _ in range(192)]
+        for s in slots[:127:-1] + slots[:1]:
+            swap.release_slot(vm.machine, s)
+        assert take(vm) == 193
+
+
+def test_a_freed_slot_forgets_the_eviction() -> None:
+    vm = vm_with()
+    s = take(vm)
+    vm.arrays.slot[s, st.SHADOW] = 17
+    swap.release_slot(vm.machine, s)
+    assert vm.arrays.slot[s, st.SHADOW] == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     moves=some.lists(some.integers(-300, 400), max_size=30),
@@ -189,7 +216,9 @@ def test_a_rotational_device_reads_the_aligned_block_of_slots() -> None:
     assert planned(vm, 20) == list(range(15, 23))  # slots 16 to 23
     assert planned(vm, 3) == list(range(7))  # slots 1 to 7: 0 is the header
     swap.release_slot(vm.machine, 18)
-    assert planned(vm, 20) == [15, 16, *range(18, 23)]  # and only slots in use
+    assert planned(vm, 20) == [15, 16, *range(18, 23)]  # only slots in use
+    vm.arrays.slot[17, st.CACHED] = 7
+    assert planned(vm, 20) == [15, *range(18, 23)]  # and not in memory
 
 
 def test_a_rotational_device_remembers_the_slot_of_a_decision_without_hits() -> None:

@@ -46,7 +46,7 @@ def find_in_cluster(pages):
     s = num[st.CLUSTER_NEXT]
     while s < end and (slot[s, st.STATE] != st.SLOT_FREE or s == 0):
         s += 1
-    num[st.CLUSTER_NEXT] = s
+    num[st.CLUSTER_NEXT] = s + 1
     return s if s < end else int64(-1)
 
 
@@ -60,7 +60,7 @@ def scan_for_slot(pages):
         if s >= n:
             s = 0
         if s > 0 and slot[s, st.STATE] == st.SLOT_FREE:
-            num[st.SCAN_SLOT] = s
+            num[st.SCAN_SLOT] = s + 1
             return s
         s += 1
     return int64(-1)
@@ -104,7 +104,9 @@ def free_slot(pages, s):
     num[st.SWAP_FREE] += 1
     c = s // CLUSTER_SLOTS
     cluster[c, 0] -= 1
-    if cluster[c, 0] == 0 and c != num[st.CLUSTER]:
+    if cluster[c, 0] == 0:
+        if c == num[st.CLUSTER]:
+            num[st.CLUSTER] = -1  # the CPU's own waits in line like any other
         tail = (num[st.FREE_CLUSTERS_HEAD] + num[st.FREE_CLUSTERS_LEN]) % cluster.shape[0]
         cluster[tail, 1] = c
         num[st.FREE_CLUSTERS_LEN] += 1

@@ -45,17 +45,18 @@ class Slots:
         """Ascending in the CPU's cluster, then the next wholly free cluster; else the next free one from the last position, round."""
         while not self.rotational:
             while self.own:
-                if self.own[0] in self.free:
-                    return self.own[0]
-                self.own.pop(0)
+                slot = self.own.pop(0)
+                if slot in self.free:
+                    return slot
             self.own_cluster = -1
             if not self.empty_clusters:
                 break
             self.own_cluster = self.empty_clusters.pop(0)
             self.own = self.members(self.own_cluster)
         order = [*range(self.position, self.slots), *range(self.position)]
-        self.position = next(slot for slot in order if slot in self.free)
-        return self.position
+        slot = next(slot for slot in order if slot in self.free)
+        self.position = slot + 1
+        return slot
 
     def release(self, slot: int) -> None:
         """A slot's last user is gone; the 65th sends the 64 before it back."""
@@ -68,6 +69,8 @@ class Slots:
             self.free.add(slot)
             cluster = slot // CLUSTER
             whole = all(s in self.free or s == 0 for s in self.members(cluster))
-            if whole and cluster != self.own_cluster:
+            if whole:
                 self.empty_clusters.append(cluster)
+            if whole and cluster == self.own_cluster:  # it waits in line like any other
+                self.own, self.own_cluster = [], -1
         self.returning = []
