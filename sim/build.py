@@ -16,6 +16,7 @@ from models.policies.policy import PolicyModule
 from models.registry import resolve
 from models.vmstat import COUNT, NR_FREE_PAGES
 from models.workloads.stream import Process
+from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
@@ -25,10 +26,11 @@ MIN_FRAMES = 64
 
 
 class ProcessPlan(NamedTuple):
-    """One process and the contents of its pages."""
+    """One process, the contents of its pages, and its program (position in Plan.files)."""
 
     process: Process
     contents: Rows
+    program: int = 0
 
 
 class Plan(NamedTuple):
@@ -52,6 +54,9 @@ class Plan(NamedTuple):
     allocator: Allocator | None
     allocator_options: dict[str, Any]
     log: bool
+    files: tuple[tuple[FilePlan, ...], ...] = ((),)  # of each program
+    filesystem: Filesystem = Filesystem()
+    dirty: Dirty = Dirty()
 
 
 COST_COLUMNS = {
@@ -71,6 +76,10 @@ COST_COLUMNS = {
     "tmem": st.C_TMEM,
     "compress": st.C_COMPRESS,
     "decompress": st.C_DECOMPRESS,
+    "syscall": st.C_SYSCALL,
+    "page_lookup": st.C_LOOKUP,
+    "copy_user": st.C_USER_KIB,
+    "slab": st.C_SLAB,
 }
 
 
@@ -101,26 +110,19 @@ def zone_table(plan: Plan) -> Array:
     return table
 
 
-def process_table(plan: Plan) -> tuple[Array, Array, int]:
-    """Process rows, all contents' rows one after another (each table once), and the number of virtual pages."""
+def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
+    """Process rows, and the number of virtual pages; the contents of their pages are added to `contents`."""
     per_table = plan.page_size // PTE_BYTES
     proc = np.zeros((max(len(plan.processes), 1), st.PROC_COLUMNS), np.int64)
-    where: dict[int, int] = {}
-    tables: list[Array] = []
-    length = virtual = 0
+    virtual = 0
     for row, item in zip(proc, plan.processes, strict=True):
         sizes = item.contents.sizes
-        if id(sizes) not in where:
-            where[id(sizes)] = length
-            tables.append(sizes)
-            length += len(sizes)
         row[st.FIRST_PAGE], row[st.PROC_PAGES] = virtual, item.process.pages
-        row[st.ROW_FIRST], row[st.ROWS] = where[id(sizes)], len(sizes) // item.contents.versions
+        row[st.ROW_FIRST], row[st.ROWS] = contents.add(sizes), len(sizes) // item.contents.versions
         row[st.SAME_SIZE], row[st.VERSIONS], row[st.STRIDE] = item.contents.same_size, item.contents.versions, item.contents.stride
         row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
         virtual += -(-item.process.pages // per_table) * per_table
-    rows = np.concatenate(tables).astype(np.int32) if tables else np.zeros(1, np.int32)
-    return proc, rows, virtual
+    return proc, virtual
 
 
 def scalars(plan: Plan, frames: int) -> Array:
@@ -154,10 +156,15 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     """Page tables, frames, slots, zones: the state below policy and backend."""
     zone = zone_table(plan)
     frames = int(zone[:, st.MANAGED].sum())
-    proc, rows, virtual = process_table(plan)
+    contents = ContentRows()
+    proc, virtual = process_table(plan, contents)
     if virtual >= 1 << 31:
         raise UserError(f"workloads: their address spaces add up to {virtual} pages; this version holds 2^31")
     num = scalars(plan, frames)
+    clean_cache = plan.backend.clean_part(plan.backend_options) is not None
+    set_scalars(num, zone, plan.filesystem, plan.dirty, plan.page_size, clean_cache)
+    processes = [(item.process.name, item.process.pages, item.process.areas, item.program) for item in plan.processes]
+    files = file_tables(processes, plan.files, contents, proc, virtual, slab_table(plan.page_size, clean_cache))
     cost = np.zeros(st.COSTS, np.int64)
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]
@@ -176,7 +183,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         cluster=cluster_table(plan.swap_slots, num),
         zone=zone,
         proc=proc,
-        rows=rows,
+        rows=contents.all(),
         vmstat=vmstat,
         num=num,
         cost=cost,
@@ -185,6 +192,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         log=np.zeros((st.LOG_SIZE if plan.log else 1, st.LOG_COLUMNS), np.int64),
         hist=np.zeros((4, st.BINS), np.int64),
         window=np.zeros(st.WINDOW, np.int32),
+        **files._asdict(),
     )
     return st.make_pages(*arrays), arrays
 
@@ -198,6 +206,13 @@ def build_pool(plan: Plan, frames: int) -> PoolArrays:
         return build_pool(none, none, none, np.zeros(1, np.int32), np.zeros(NUMBERS, np.int64))
     create = plan.allocator.create
     return create(plan.page_size, frames, max(plan.swap_slots, 1), may_take=POOL_ROOM, **plan.allocator_options)
+
+
+def _clean_functions(backend: BackendModule) -> tuple[Any, ...]:
+    """put, get, flush, flush_file, shrink; of nothing where the backend takes no clean pages."""
+    own = (backend.put, backend.get, backend.flush, backend.flush_file, backend.shrink)
+    nothing = (resolve(f"models.backends.none:{name}") for name in ("store", "get", "invalidate", "invalidate", "get"))
+    return tuple(mine or idle for mine, idle in zip(own, nothing, strict=True))
 
 
 def build(plan: Plan) -> Built:
@@ -214,8 +229,8 @@ def build(plan: Plan) -> Built:
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     machine = st.make_machine(
-        pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish,
-        b.store, b.load, b.invalidate,
+        pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish, p.accessed,
+        b.store, b.load, b.invalidate, *_clean_functions(b),
     )  # fmt: skip
     if plan.allocator is not None:
         resolve("models.memory.frames:settle_pool")(backend, pages)

@@ -43,8 +43,7 @@ def mark(vm: Vm, sampler: Sampler) -> Mark:
     psi, disk = vm.psi, vm.swap
     numbers: tuple[int, ...] = ()
     if disk is not None:
-        over = max(0, disk.busy_until - int(vm.env.now))
-        numbers = (disk.busy - over, *disk.requests, *disk.latency, *disk.bytes)
+        numbers = (disk.busy, *disk.requests, *disk.latency, *disk.bytes)
     return Mark(
         int(vm.env.now),
         vm.vmstat.copy(),

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from simpy import Event
 
-from models.devices.ssd import SECOND
+from models.devices.device import SECOND
 from models.jit import report_compile_time
 from models.memory import state as st
 from models.memory.check import problems
-from models.memory.fault import S_ACCESSES
+from models.memory.op_state import S_ACCESSES
 from models.registry import resolve
 from models.vmstat import NAMES
+from models.workloads.stream import file_spans
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
+from sim.actors.flusher import Flusher
 from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
 from sim.actors.task import Task
@@ -26,7 +28,7 @@ from sim.collect import histogram, mark, scalars_of
 from sim.config.schema import Config
 from sim.errors import UserError
 from sim.events import EventLog
-from sim.plan import WorkloadPlan, plan_of
+from sim.plan import WorkloadPlan, files_device, plan_devices, plan_of
 from sim.pool_trace import PoolTrace
 from sim.progress import Progress
 from sim.results import Replication, TaskResult
@@ -51,8 +53,10 @@ def _tasks(vm: Vm, workloads: list[WorkloadPlan]) -> list[list[Task]]:
             Task(vm, workload.first + i, workload.name, process, workload.oom_score_adj)
             for i, process in enumerate(workload.program.processes)
         ]
+        files = file_spans(workload.program.files)
         for task in group:
             task.group = group
+            task.files = files
         vm.tasks.extend(group)
         groups.append(group)
     return groups
@@ -107,11 +111,14 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     """A VM at time 0 with its device, kswapd and tasks."""
     machine = config.machine
     vm = Vm(build(plan), machine.cpus, machine.scheduler, config.costs)
-    if config.swap is not None:
-        part = config.devices[config.swap.device]
-        vm.swap = Disk(vm.env, config.swap.device, resolve(part.entry.target)(part.options), machine.page_size, vm.io_done)
+    for name, model in plan_devices(config).items():
+        vm.disks[name] = Disk(vm.env, name, model, machine.page_size)
+    vm.swap = vm.disks[config.swap.device] if config.swap is not None else None
+    vm.files = vm.disks.get(files_device(config) or "")
     vm.kswapd = Kswapd(vm)
     vm.env.process(vm.kswapd.run())
+    vm.flusher = Flusher(vm)
+    vm.env.process(vm.flusher.run())
     groups = _tasks(vm, workloads)
     _start(vm, workloads, groups)
     return vm, groups

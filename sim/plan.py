@@ -13,10 +13,13 @@ import numpy as np
 
 from models.compressors.compressor import Compressor
 from models.contents.rows import ContentContext, Rows
+from models.devices.device import Device
 from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan
+from sim.build_files import Dirty, FilePlan, Filesystem
 from sim.config.schema import Config
+from sim.errors import UserError
 
 
 class WorkloadPlan(NamedTuple):
@@ -64,11 +67,59 @@ def _contents(config: Config, replication: int, compressor: Compressor) -> list[
     return rows
 
 
-def _programs(config: Config, replication: int) -> list[WorkloadPlan]:
+def files_device(config: Config) -> str | None:
+    """Name of the device that holds the workloads' files: the one named, else the first."""
+    return config.filesystem.device or next(iter(config.devices), None)
+
+
+def plan_devices(config: Config) -> dict[str, Device]:
+    """The models of all devices, by name."""
+    return {name: resolve(part.entry.target)(part.options) for name, part in config.devices.items()}
+
+
+def _room_for_files(config: Config, devices: Mapping[str, Device]) -> tuple[int, int] | None:
+    """First page and pages of the files' part of their device, behind the swap area if that is there too; None without a device."""
+    name = files_device(config)
+    if name is None:
+        return None
+    page = config.machine.page_size
+    used = config.swap.size // page if config.swap is not None and config.swap.device == name else 0
+    return used, devices[name].queue.capacity // page - used
+
+
+def _check_swap(config: Config, devices: Mapping[str, Device]) -> None:
+    if config.swap is not None and config.swap.size > devices[config.swap.device].queue.capacity:
+        capacity = devices[config.swap.device].queue.capacity
+        raise UserError(f"swap.size: {config.swap.size} bytes do not fit on device {config.swap.device}, which holds {capacity}")
+
+
+def _files(config: Config, programs: list[WorkloadPlan], contents: list[Rows], room: tuple[int, int] | None) -> list[tuple[FilePlan, ...]]:
+    """The files of each program one behind another on their device."""
+    plans = []
+    at = 0
+    for workload, rows in zip(programs, contents, strict=True):
+        if workload.program.files and room is None:
+            raise UserError(f"workloads.{workload.name}: it uses files, and there is no device to hold them; add one to `devices`")
+        mine = []
+        for file in workload.program.files:
+            assert room is not None
+            mine.append(FilePlan(file, rows, room[0] + at))
+            at += file.pages
+            if at > room[1]:
+                size = room[1] * config.machine.page_size
+                raise UserError(
+                    f"workloads.{workload.name}: file {file.name} does not fit on device {files_device(config)}, which has "
+                    f"{size} bytes for files; give it more `capacity`, or the files another device (filesystem.device)"
+                )
+        plans.append(tuple(mine))
+    return plans
+
+
+def _programs(config: Config, replication: int, capacity: int | None) -> list[WorkloadPlan]:
     plans = []
     first = 0
     for workload in config.workloads:
-        context = Context(config.machine.page_size, seed_of(config, replication, workload.name))
+        context = Context(config.machine.page_size, seed_of(config, replication, workload.name), capacity)
         program = resolve(workload.entry.target)(workload.options, context)
         plans.append(WorkloadPlan(workload.name, workload.start, workload.oom_score_adj, program, first))
         first += len(program.processes)
@@ -86,10 +137,14 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
     pooled = backend.pool_part(config.backend.options)
     compressor = _compressor(config)
     contents = _contents(config, replication, compressor)
-    programs = _programs(config, replication)
+    devices = plan_devices(config)
+    _check_swap(config, devices)
+    room = _room_for_files(config, devices)
+    programs = _programs(config, replication, room[1] * machine.page_size if room else None)
+    files = _files(config, programs, contents, room)
     costs = {name: int(value) for name, value in config.costs.items()}
     costs["compress"], costs["decompress"] = compressor.times(machine.page_size)
-    device = config.devices[config.swap.device] if config.swap else None
+    device = devices[config.swap.device] if config.swap else None
     sysctl = machine.sysctl
     allocator = pooled[0] if pooled else None
     plan = Plan(
@@ -102,10 +157,12 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         watermark_scale_factor=int(sysctl["vm.watermark_scale_factor"]),
         costs=costs,
         processes=[
-            ProcessPlan(process, rows) for workload, rows in zip(programs, contents, strict=True) for process in workload.program.processes
+            ProcessPlan(process, rows, number)
+            for number, (workload, rows) in enumerate(zip(programs, contents, strict=True))
+            for process in workload.program.processes
         ],
         swap_slots=config.swap.size // machine.page_size if config.swap else 0,
-        rotational=bool(device is not None and resolve(device.entry.target)(device.options).rotational),
+        rotational=bool(device is not None and device.rotational),
         policy=resolve(config.reclaim.policy.entry.target),
         policy_options=config.reclaim.policy.options,
         backend=backend,
@@ -113,5 +170,8 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         allocator=resolve(allocator.entry.target) if allocator else None,
         allocator_options=allocator.options if allocator else {},
         log=log,
+        files=tuple(files),
+        filesystem=Filesystem(*(getattr(config.filesystem, name) for name in Filesystem._fields)),
+        dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),
     )
     return plan, programs

@@ -10,20 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from simpy import Environment
+from simpy import Environment, Event
 
+from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.fault import SIGNAL_OUTPUT, SIGNAL_WAKE, STEP_SHIFT
+from models.memory.op_state import SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, STEP_SHIFT
 from models.memory.steps import io_done
 from sim.actors.cpus import Cpus
 from sim.actors.disk import Disk
 from sim.actors.psi import Psi
 
 if TYPE_CHECKING:
+    from sim.actors.flusher import Flusher
     from sim.actors.kswapd import Kswapd
     from sim.actors.task import Task
 
 Array = np.ndarray[Any, Any]
+LONGEST_REQUEST = 1024  # pages; above the largest that the engine asks for
 
 
 class Arrays(NamedTuple):
@@ -49,6 +52,13 @@ class Arrays(NamedTuple):
     log: Array
     hist: Array
     window: Array
+    maps: Array
+    area: Array
+    cache: Array
+    leaf: Array
+    file: Array
+    opens: Array
+    slab: Array
 
 
 class Built(NamedTuple):
@@ -81,47 +91,96 @@ class Vm:
         self.wakeup_ns = int(costs["wakeup"])
         self.cpus = Cpus(self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice")))
         self.psi = Psi(self.env, cpus)
+        self.disks: dict[str, Disk] = {}
         self.swap: Disk | None = None
+        self.swap_base = 0  # where on its device the swap area begins, pages
+        self.files: Disk | None = None
         self.kswapd: Kswapd | None = None
+        self.flusher: Flusher | None = None
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
         self.logging = bool(built.arrays.num[st.LOG_ON])
         self.written = 0  # pages whose writing has ended
+        self.write_ended: Event | None = None  # of the next write to end, where somebody waits for it
+        self.reads: tuple[dict[int, tuple[int, Event]], ...] = ({}, {})  # of slots, of file pages: first: (pages, the request's event)
+        self.crowded: Disk | None = None  # the device whose queue was full after the last step's requests
 
     def after_step(self, step: int, now: int) -> None:
         """Do what a compiled step that began now asked for in its report."""
+        self.crowded = None
         if step & SIGNAL_OUTPUT:
             num = self.num
             wanted = int(num[st.RING])
             if wanted:
                 num[st.RING] = 0
-                assert self.swap is not None, "I/O without a swap device"
-                for at, write, first, pages in self.arrays.ring[:wanted].tolist():
-                    self.swap.submit(now, at, write, first, pages)
+                for at, write, first, count, files in self.arrays.ring[:wanted].tolist():
+                    self._submit(now, at, write, first, count, files)
             if self.logging:
                 self._keep_log()
         if step & SIGNAL_WAKE:
             self.num[st.WAKE] = 0
             if self.kswapd is not None:
                 self.kswapd.wake()
+        if step & SIGNAL_FLUSH:
+            wanted = int(self.num[fi.FLUSH])
+            self.num[fi.FLUSH] = 0
+            if self.flusher is not None:
+                self.flusher.wake(wanted)
         if self.after_every_step is not None:
             self.after_every_step()
+
+    def _place(self, first: int, files: int) -> tuple[Disk, int]:
+        """The device of a slot or file page, and where on it that is."""
+        if not files:
+            assert self.swap is not None, "swap I/O without a swap device"
+            return self.swap, self.swap_base + first
+        assert self.files is not None, "file I/O without a device for files"
+        row = self.arrays.file[self.arrays.leaf[first >> fi.LEAF_SHIFT, fi.LEAF_FILE]]
+        return self.files, int(row[fi.DEVICE_PAGE]) + first - int(row[fi.FIRST])
+
+    def _submit(self, now: int, at: int, write: int, first: int, count: int, files: int) -> None:
+        disk, place = self._place(first, files)
+        if write:
+            disk.submit(now, at, 1, place, count, lambda: self._write_done(files, first, count))
+        else:
+            event = disk.submit(now, at, 0, place, count, lambda: self._read_done(files, first, count))
+            self.reads[files][first] = (count, event)
+        if disk.full:
+            self.crowded = disk
+
+    def read_of(self, key: int) -> Event | None:
+        """The event of the read that will bring a slot, or file page -key - 1; None if there is none under way."""
+        files = key < 0
+        wanted = -key - 1 if files else key
+        reads = self.reads[files]
+        for first in range(wanted, wanted - LONGEST_REQUEST, -1):
+            found = reads.get(first)
+            if found is not None:
+                return found[1] if first + found[0] > wanted else None
+        return None
+
+    def next_write(self) -> Event:
+        """Triggers when the next write ends, whatever it writes."""
+        if self.write_ended is None:
+            self.write_ended = self.env.event()
+        return self.write_ended
 
     def solo_read(self, task: Task, now: int, step: int, memory: int) -> int:
         """A step asked for one read and nothing else: if it ends before anything else happens, end it here.
 
         Returns the time at which the task goes on, or 0 if the read has to be an event.  Nobody else runs, so nobody could tell.
         """
-        num, disk = self.num, self.swap
-        if num[st.RING] != 1 or disk is None or self.psi.announced or not self.cpus.solo() or self.after_every_step is not None:
+        num = self.num
+        if num[st.RING] != 1 or self.psi.announced or not self.cpus.solo() or self.after_every_step is not None:
             return 0
-        at, write, first, count = self.arrays.ring[0].tolist()
-        if write or self.env.peek() <= disk.would_end(at, first, count):
+        at, write, first, count, files = self.arrays.ring[0].tolist()
+        disk, place = self._place(first, files)
+        if write or not disk.solo or self.env.peek() <= disk.would_end(at, place, count):
             return 0
         num[st.RING] = 0
-        end = disk.serve(at, 0, first, count)
-        io_done(self.machine, end, 0, first, count)
+        end = disk.serve(at, 0, place, count)
+        io_done(self.machine, end, 0, files, first, count)
         computed = now + (step >> STEP_SHIFT)
         self.psi.solo_read(computed, end, memory)
         self.cpus.solo_wait(task, computed, end)
@@ -133,10 +192,19 @@ class Vm:
             reader(self.arrays.log[: num[st.LOG]])
         num[st.LOG] = 0
 
-    def io_done(self, write: bool, first: int, count: int) -> None:
+    def _read_done(self, files: int, first: int, count: int) -> None:
+        del self.reads[files][first]
+        self._ended(0, files, first, count)
+
+    def _write_done(self, files: int, first: int, count: int) -> None:
+        self.written += count
+        self._ended(1, files, first, count)
+        if self.write_ended is not None:
+            event, self.write_ended = self.write_ended, None
+            event.succeed()
+
+    def _ended(self, write: int, files: int, first: int, count: int) -> None:
         """A device request ended."""
-        io_done(self.machine, int(self.env.now), write, first, count)
-        if write:
-            self.written += count
+        io_done(self.machine, int(self.env.now), write, files, first, count)
         if self.logging or self.after_every_step is not None:
             self.after_step(SIGNAL_OUTPUT, int(self.env.now))

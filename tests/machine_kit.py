@@ -13,8 +13,9 @@ from models.memory import state as st
 from models.memory.check import problems
 from models.registry import resolve
 from models.vmstat import INDEX
-from models.workloads.stream import Chunk, Process
+from models.workloads.stream import Chunk, Process, file_spans
 from sim.actors.disk import Disk
+from sim.actors.flusher import Flusher
 from sim.actors.kswapd import Kswapd
 from sim.actors.task import Task
 from sim.build import Plan, ProcessPlan, build
@@ -23,6 +24,7 @@ from sim.vm import Vm
 COSTS = {
     "access": 2, "fault": 500, "major_fault": 1000, "clear": 25, "page_alloc": 100, "page_free": 60, "scan": 150, "deactivate": 80,
     "unmap": 300, "submit_io": 1500, "copy": 60, "walk": 4, "allocator": 80, "tmem": 200, "compress": 5250, "decompress": 820,
+    "syscall": 200, "page_lookup": 60, "copy_user": 25, "slab": 50,
 }  # fmt: skip
 SCHEDULER = {"quantum": 4_000_000, "wakeup_delay": 1_000_000, "slice": 1_000_000, "shared_slice": 100_000}
 ZCACHE = {"persistent": {"zv_max_zsize": 3584, "zv_max_mean_zsize": 2560, "zv_page_count_policy_percent": 75}, "word_size": 64}
@@ -89,13 +91,18 @@ def make_vm(
     """The plan's VM with its tasks; one group of processes unless `groups` says otherwise.  Nothing is started."""
     vm = Vm(build(plan), cpus, {**SCHEDULER, **scheduler}, {"wakeup": 1500})
     if plan.swap_slots:
-        vm.swap = Disk(vm.env, "disk", device, plan.page_size, vm.io_done)
+        vm.swap = vm.disks["disk"] = Disk(vm.env, "disk", device, plan.page_size)
+    if any(plan.files):
+        vm.files = vm.disks.setdefault("disk", vm.swap or Disk(vm.env, "disk", device, plan.page_size))
     vm.kswapd = Kswapd(vm)
     vm.env.process(vm.kswapd.run())
+    vm.flusher = Flusher(vm)
+    vm.env.process(vm.flusher.run())
     for numbers in groups or [list(range(len(plan.processes)))]:
         group = [Task(vm, number, "w", plan.processes[number].process, 0) for number in numbers]
         for task in group:
             task.group = group
+            task.files = file_spans([item.file for item in plan.files[plan.processes[task.number].program]])
         vm.tasks.extend(group)
     if check:
         vm.after_every_step = checker(vm)

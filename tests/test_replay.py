@@ -15,6 +15,7 @@ from sim.errors import UserError
 from sim.replay import read_trace, replay, trace_name
 from tests.twins.xcfmalloc import Xcfmalloc
 from tests.twins.xvmalloc import Xvmalloc
+from tests.twins.zbud_zcache1 import ZbudZcache1
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE = ROOT.parent / "shared" / "oracle"
@@ -25,6 +26,7 @@ TAGS = {
     "xcfmalloc-v1-32bit": (lambda: Xcfmalloc(rule="v1", header=32), "xcfmalloc v1 as posted 2011-08-31, 32-bit"),
     "xcfmalloc-v2-32bit": (lambda: Xcfmalloc(rule="v2", header=32), "xcfmalloc v2 selection rule, 32-bit"),
     "xcfmalloc-v2-64bit": (lambda: Xcfmalloc(rule="v2", header=64), "xcfmalloc v2 selection rule, 64-bit"),
+    "zbud-3.1": (lambda: ZbudZcache1(), "zbud of zcache 1.0, Linux 3.1.10, 64-bit"),
 }
 
 
@@ -77,9 +79,14 @@ def twin_answers(text: str, tag: str, name: str) -> list[str]:
             lines.append(f"a {numbers[0]} {shown}")
         elif word == "f":
             twin.free(int(numbers[0]))
+        elif word == "r" and isinstance(twin, ZbudZcache1):
+            lines.append(" ".join(["r :", *(str(who) for who, _ in twin.evict(int(numbers[0])))]))
+        elif word == "s" and isinstance(twin, ZbudZcache1):
+            lines.append(twin.printed())
         elif word == "s":
             counters = twin.counters() if isinstance(twin, Xcfmalloc) else {}
             lines.append(" ".join(["s", str(twin.tally()["pool_pages"]), *(f"{k}={v}" for k, v in counters.items())]))
+        if word == "s":
             lines.append("D " + fnv([n for who in sorted(twin.objects) for place in twin.where(who) for n in (who, *place)]))
     return lines
 
@@ -122,6 +129,33 @@ def test_defaults_are_the_64_bit_versions(tmp_path):
     path = CASES / "case1.trace"
     assert answers(path, "xvmalloc") == answers(path, "xvmalloc-3.0-align8")
     assert answers(path, "xcfmalloc") == answers(path, "xcfmalloc-v2-64bit")
+    assert answers(path, "zbud-zcache1") == answers(path, "zbud-3.1")
+
+
+def test_an_eviction_prints_what_was_lost_and_its_ids_are_dead(tmp_path):
+    """Pins are not asked about; what was lost is not freed again, and no longer part of the hash."""
+    path = tmp_path / "t.trace"
+    path.write_text("a 0 1000\na 1 3904\na 2 1900\nb 0\nr 0\ns\nf 0\nf 2\ns\nr 1000000\nc\nr 1\ns\nf 1\nr 1\ns\n")
+    title, *got = answers(path, "zbud-3.1")
+    assert title == "# zbud of zcache 1.0, Linux 3.1.10, 64-bit; PAGE_SIZE 4096; trace t"
+    one = f"D {fnv([1, 1, 128])}"
+    assert got == [
+        "a 0 0 128",
+        "a 1 1 128",
+        "a 2 0 2176",
+        "r : 0 2",
+        "s 2 raw_pages=2 zpages=1 zbytes=3904 buddied=0 unused=1 raw=0 unbud=0 bud=1",
+        one,
+        "s 2 raw_pages=2 zpages=1 zbytes=3904 buddied=0 unused=1 raw=0 unbud=0 bud=1",
+        one,
+        "r :",
+        "r :",
+        "s 1 raw_pages=1 zpages=1 zbytes=3904 buddied=0 unused=0 raw=1 unbud=0 bud=1",
+        one,
+        "r :",
+        "s 0 raw_pages=0 zpages=0 zbytes=0 buddied=0 unused=0 raw=2 unbud=0 bud=1",
+        "D 14650fb0739d0383",
+    ]
 
 
 def test_packed_or_not_is_seen_by_content(tmp_path):

@@ -1,4 +1,4 @@
-"""What the allocators share: list heads with a bitmap of the non-empty ones, and rows handed out and taken back.
+"""What the allocators share: list heads with a bitmap of the non-empty ones, lists with two ends, rows handed out and taken back.
 
 A pool's `num` carries the bitmap behind the named scalars: num[SUMMARY] has one bit per word, num[WORDS + w] one bit
 per list.  That finds the nearest non-empty list in a few instructions, however many lists there are (up to 64 * 64); how many
@@ -9,6 +9,7 @@ Row 0 of every table means "none": links start as zeros in untouched memory, and
 
 from __future__ import annotations
 
+from numba import int64
 from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 
 from models.allocators.pool import NUMBERS
@@ -68,6 +69,63 @@ def highest_list_to(num, i):
         w = 63 - leading_zeros(below)
         found = num[WORDS + w]
     return (w << 6) + 63 - leading_zeros(found)
+
+
+# Lists with two ends and a count: of n lists, list i has head[i] its first row, head[n + i] its last, head[2 * n + i] their number.
+# `table` links the rows through the columns `after` and `before`, and column `at` says which list a row is on.
+
+
+@inlined
+def put_first(table, after, before, at, head, num, i, row):
+    """Put a row at the head of list i."""
+    n = head.shape[0] // 3
+    old = head[i]
+    table[row, after] = old
+    table[row, before] = 0
+    table[row, at] = i
+    head[i] = row
+    head[2 * n + i] += 1
+    if old != 0:
+        table[old, before] = row
+    else:
+        head[n + i] = row
+        mark_list(num, i)
+
+
+@inlined
+def put_last(table, after, before, at, head, num, i, row):
+    """Put a row at the tail of list i."""
+    n = head.shape[0] // 3
+    old = head[n + i]
+    table[row, after] = 0
+    table[row, before] = old
+    table[row, at] = i
+    head[n + i] = row
+    head[2 * n + i] += 1
+    if old != 0:
+        table[old, after] = row
+    else:
+        head[i] = row
+        mark_list(num, i)
+
+
+@inlined
+def take_out(table, after, before, at, head, num, row):
+    """Take a row out of the list that it is on; column `at` keeps the list's number."""
+    n = head.shape[0] // 3
+    i = table[row, at]
+    right, left = table[row, after], table[row, before]
+    if right != 0:
+        table[right, before] = left
+    else:
+        head[n + i] = left
+    if left != 0:
+        table[left, after] = right
+    else:
+        head[i] = right
+        if right == 0:
+            unmark_list(num, int64(i))
+    head[2 * n + i] -= 1
 
 
 @inlined

@@ -15,7 +15,7 @@ from numba import int32, int64, types
 from numba.experimental import structref
 
 from models.borrow import boxed, view_of
-from models.jit import compiled
+from models.jit import compiled, inlined
 
 Table = types.Array(int32, 2, "C")
 Links = types.Array(int32, 1, "C")
@@ -42,6 +42,8 @@ WALKED = 13  # all operations
 COPIED = 14
 MOVED = 15  # objects moved by compaction
 COPY_ON_LOAD = 16  # 1 if a load must first copy the object into a buffer
+EVICT_LEFT = 17  # pages that the eviction under way still has to process, see `start_eviction`
+EVICT_AT = 18  # how far it has come, in the allocator's own terms; 0 at its start
 FIRST_OWN = 32  # an allocator's own scalars start here
 NUMBERS = 64
 
@@ -54,6 +56,9 @@ pool_t = view_of(PoolType, (("obj", Table), ("page", Table), ("block", Table), (
 alloc_t = types.FunctionType(int64(pool_t, int64))
 free_t = types.FunctionType(int64(pool_t, int64))
 blocks_t = types.FunctionType(int64(pool_t, int64, Numbers))
+evict_begin_t = types.FunctionType(int64(pool_t))
+evict_next_t = types.FunctionType(int64(pool_t, int64))
+evict_done_t = types.FunctionType(int64(pool_t, int64))
 
 
 pool_owner = pool_t.owner
@@ -81,6 +86,13 @@ class PoolArrays(NamedTuple):
 def build_pool(obj: np.ndarray, page: np.ndarray, block: np.ndarray, head: np.ndarray, num: np.ndarray) -> PoolArrays:
     """Box the arrays into a pool."""
     return PoolArrays(make_pool(obj, page, block, head, num), obj, page, block, head, num)
+
+
+@inlined
+def start_eviction(num, pages):
+    """Begin an eviction of so many pages; `evict_begin` then gives one page after another.  One eviction at a time in a pool."""
+    num[EVICT_LEFT] = pages
+    num[EVICT_AT] = 0
 
 
 @compiled(int64(pool_t, int64))
@@ -136,8 +148,19 @@ class Allocator(NamedTuple):
     blocks(pool, handle, out) -> n                   out[2i], out[2i+1] = serial of the page and offset of block i (int64)
     stat(pool) -> 0                                  brings every number of the tally up to date
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
-    evict_begin/evict_next/evict_done                only where the original owns an LRU, else None
+    evict_begin/evict_next/evict_done                only where the original owns an LRU, else None; see below
     answers                                          how `replay` prints what the original reports; None: not for `replay`
+
+    Eviction.  The owner of the objects calls `start_eviction(num, pages)`, and then, until evict_begin gives no more:
+
+    evict_begin(pool) -> page > 0        the next page to empty, claimed: on no list, so that no store goes into it
+                      -> 0 or -errno     there is none: the goal is reached, or nothing is left; -errno where the original reports one
+                                         Pages that hold nothing are dealt with in here: nobody has to be asked
+    evict_next(pool, page) -> handle     the next object to lose; the owner drops its name and calls `free`, which only empties
+                                         the place.  An object that is not freed before the next call has been refused
+                           -> -1         no more of this page, or the original gives it up after a refusal
+    evict_done(pool, page) -> 1 or 0     the page goes where the original puts it; 1 if it counts as reclaimed
+    evict_begin lowers or keeps EVICT_LEFT as the original counts, and so does evict_done.  models.allocators.eviction has the loop.
     """
 
     create: Callable[..., PoolArrays]

@@ -39,8 +39,21 @@ _XCFMALLOC = (
     Option("reserve", "int", "pages", 32, "completely unused pages that the pool keeps", "same posts", 0, 1 << 20),
 )
 
+_ZBUD_ZCACHE1 = (
+    Option(
+        "header",
+        "choice",
+        "bit",
+        64,
+        "word size: page headers of 96 or 128 bytes; data begins at 128 with both, so nothing else differs",
+        "Linux 3.1 drivers/staging/zcache/zcache-main.c",
+        choices=(32, 64),
+    ),
+)
+
 _XV = "models.allocators.xvmalloc:XVMALLOC"
 _XCF = "models.allocators.xcfmalloc:XCFMALLOC"
+_ZBUD1 = "models.allocators.zbud_zcache1:ZBUD_ZCACHE1"
 _POSTED_V1 = "driverdev mail of 2011-08-31, [PATCH 1/3] staging: zcache: xcfmalloc memory allocator"
 _POSTED_V2 = "driverdev mail of 2011-09-07, [PATCH v2 0/3] staging: zcache: xcfmalloc support"
 
@@ -72,4 +85,19 @@ REGISTRY = (
     Entry("xcfmalloc-v1-32bit", _XCF, "xcfmalloc as first posted, 32-bit", _POSTED_V1, _XCFMALLOC, {"rule": "v1", "header": 32}),
     Entry("xcfmalloc-v2-32bit", _XCF, "xcfmalloc v2, 32-bit", _POSTED_V2, _XCFMALLOC, {"rule": "v2", "header": 32}),
     Entry("xcfmalloc-v2-64bit", _XCF, "xcfmalloc v2, 64-bit", _POSTED_V2, _XCFMALLOC, {"rule": "v2", "header": 64}),
+    Entry(
+        "zbud-zcache1",
+        _ZBUD1,
+        "zbud of zcache 1.0: at most two objects a page, whole pages are evicted, empty ones are kept until then",
+        "Linux 3.1 drivers/staging/zcache/zcache-main.c",
+        _ZBUD_ZCACHE1,
+    ),
+    Entry(
+        "zbud-3.1",
+        _ZBUD1,
+        "zbud of zcache 1.0, 64-bit",
+        "Linux 3.1.10 drivers/staging/zcache/zcache-main.c",
+        _ZBUD_ZCACHE1,
+        {"header": 64},
+    ),
 )

@@ -29,6 +29,10 @@ class BackendArrays(NamedTuple):
     num: np.ndarray
 
 
+def no_clean_cache(options: dict[str, Any]) -> None:
+    """`clean_part` of a backend that takes no clean pages."""
+
+
 class BackendModule(NamedTuple):
     """What a backend module offers.
 
@@ -39,6 +43,14 @@ class BackendModule(NamedTuple):
     load(backend, pages, slot) -> bytes, or -1 if absent        keeps the copy
     invalidate(backend, pages, slot) -> 1 if there was a copy
     counters(num) -> dict of name: value, the original's own names
+
+    And cleancache's part, which a backend without one leaves as it is (models/backends/clean.py):
+    clean_part(options) -> (allocator, compressor) of the clean cache, or None
+    put(backend, pages, page, size) -> 1 stored, 0 not          a clean page of a file leaves memory; page: file page
+    get(backend, pages, page) -> bytes, or -1 if absent         removes the copy
+    flush(backend, pages, page) -> 1 if there was a copy
+    flush_file(backend, pages, file) -> copies dropped
+    shrink(backend, pages, n) -> pages the clean cache holds afterwards, or -1: evict n pages, as its shrinker is told
     """
 
     create: Callable[[BackendSetup, dict[str, Any]], BackendArrays]
@@ -47,6 +59,12 @@ class BackendModule(NamedTuple):
     load: Any
     invalidate: Any
     counters: Callable[[np.ndarray], dict[str, int]]
+    clean_part: Callable[[dict[str, Any]], tuple[Any, Any] | None] = no_clean_cache
+    put: Any = None
+    get: Any = None
+    flush: Any = None
+    flush_file: Any = None
+    shrink: Any = None
 
 
 # num: scalars that every backend keeps (int64)

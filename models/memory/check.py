@@ -11,7 +11,15 @@ import numpy as np
 
 from models.allocators import pool as ps
 from models.memory import state as st
-from models.vmstat import NR_ANON_PAGES, NR_FREE_PAGES, NR_INACTIVE_ANON, NR_PAGE_TABLE_PAGES, NR_SWAPCACHED, NR_WRITEBACK
+from models.memory.check_files import file_problems
+from models.vmstat import (
+    NR_ANON_PAGES,
+    NR_FREE_PAGES,
+    NR_INACTIVE_ANON,
+    NR_PAGE_TABLE_PAGES,
+    NR_SWAPCACHED,
+    NR_WRITEBACK,
+)
 
 
 def _zones(a: Any) -> list[str]:
@@ -35,7 +43,7 @@ def _zones(a: Any) -> list[str]:
 
 def _frames(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
-    counts = np.bincount(kind, minlength=5)
+    counts = np.bincount(kind, minlength=6)
     used = int(counts[1:].sum())
     if used + a.vmstat[NR_FREE_PAGES] != a.num[st.FRAMES]:
         bad.append(f"{used} frames in use and {a.vmstat[NR_FREE_PAGES]} free do not make {a.num[st.FRAMES]}")
@@ -55,9 +63,15 @@ def _page_tables(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
     mapped = np.flatnonzero(a.pte > 0)
     frames = a.pte[mapped] >> st.PTE_SHIFT
+    anonymous = kind[frames] == st.ANON
+    of_files = np.zeros(len(a.pte), bool)
+    of_files[mapped[~anonymous]] = True
+    if (kind[frames[~anonymous]] != st.FILE).any():
+        bad.append("a mapped frame is neither anonymous nor a file's")
+    mapped, frames = mapped[anonymous], frames[anonymous]
     if len(np.unique(frames)) != len(frames):
         bad.append("a frame is mapped twice")
-    if (kind[frames] != st.ANON).any() or (a.frame[frames, st.PAGE] != mapped).any():
+    if (a.frame[frames, st.PAGE] != mapped).any():
         bad.append("a mapped frame belongs to another page")
     swapped = np.flatnonzero(a.pte < 0)
     slots = -a.pte[swapped] - 1
@@ -66,8 +80,9 @@ def _page_tables(a: Any, kind: np.ndarray) -> list[str]:
     if len(mapped) != a.vmstat[NR_ANON_PAGES]:
         bad.append(f"{len(mapped)} pages mapped, nr_anon_pages {a.vmstat[NR_ANON_PAGES]}")
     for number, row in enumerate(a.proc):
-        mine = a.pte[row[st.FIRST_PAGE] : row[st.FIRST_PAGE] + row[st.PROC_PAGES]]
-        if (mine > 0).sum() != row[st.RSS] or (mine < 0).sum() != row[st.SWAPPED]:
+        span = slice(row[st.FIRST_PAGE], row[st.FIRST_PAGE] + row[st.PROC_PAGES])
+        mine, files = a.pte[span], int(of_files[span].sum())
+        if (mine > 0).sum() - files != row[st.RSS] or (mine < 0).sum() != row[st.SWAPPED] or files != row[st.RSS_FILE]:
             bad.append(f"process {number}: rss {row[st.RSS]} and swap {row[st.SWAPPED]} are not what its page table says")
     per = int(a.num[st.PAGES_PER_TABLE])
     entries = np.zeros(len(a.table) * per, bool)
@@ -91,13 +106,13 @@ def _anonymous(a: Any, kind: np.ndarray) -> list[str]:
         bad.append(f"anonymous frames that belong to no page: {lost.tolist()}")
     if ((flags & st.LRU) == 0).any():
         bad.append(f"anonymous frames on no list: {anon[(flags & st.LRU) == 0][:5].tolist()}")
-    listed = a.vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4].sum()
+    listed = a.vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 2].sum()
     if listed != len(anon):
         bad.append(f"{len(anon)} anonymous frames, {listed} on the lists")
     active = int(((flags & st.ACTIVE) != 0).sum())
     if active != a.vmstat[NR_INACTIVE_ANON + 1]:
         bad.append(f"{active} active frames, nr_active_anon {a.vmstat[NR_INACTIVE_ANON + 1]}")
-    if int(((flags & st.WRITEBACK) != 0).sum()) != a.vmstat[NR_WRITEBACK]:
+    if int(((a.frame[:, st.FLAGS] & st.WRITEBACK) != 0).sum()) != a.vmstat[NR_WRITEBACK]:
         bad.append("nr_writeback is not the number of pages under writeback")
     return bad
 
@@ -122,7 +137,7 @@ def _slots(a: Any) -> list[str]:
     frames = a.slot[cached, st.CACHED] - 1
     if (a.frame[frames, st.SLOT] != cached + 1).any():
         bad.append("swap cache: a slot's frame names another slot")
-    if len(cached) != a.vmstat[NR_SWAPCACHED] or int((a.frame[:, st.SLOT] > 0).sum()) < len(cached):
+    if len(cached) != a.vmstat[NR_SWAPCACHED]:
         bad.append(f"{len(cached)} slots in the swap cache, nr_swapcached {a.vmstat[NR_SWAPCACHED]}")
     free = int((state == st.SLOT_FREE).sum()) - 1
     if a.num[st.SWAP_TOTAL] and free != a.num[st.SWAP_FREE]:
@@ -161,6 +176,7 @@ def problems(arrays: Any, pool: Any) -> list[str]:
         *_frames(arrays, kind),
         *_page_tables(arrays, kind),
         *_anonymous(arrays, kind),
+        *file_problems(arrays, kind),
         *_links(arrays),
         *_slots(arrays),
         *_pool(arrays, pool),

@@ -1,4 +1,4 @@
-"""Page faults of anonymous memory (Linux 6.1 mm/memory.c): first touch, write to a shared-with-swap page, swap-in.
+"""Page faults of anonymous memory (Linux 6.1 mm/memory.c): first touch, write to a shared-with-swap page, swap-in; unmapping.
 
 A fault either finishes or changes nothing that matters and says what it waits for; it is then started again from its beginning.
 Simplification: a read at first touch gets a zeroed frame of its own; Linux maps the shared zero page until the first write.
@@ -6,13 +6,14 @@ Simplification: a read at first touch gets a zeroed frame of its own; Linux maps
 
 from __future__ import annotations
 
-from numba import int64, types, uint8, uint32, void
-from numba.experimental import structref
+from numba import int64, void
 
-from models.borrow import boxed, view_of
 from models.jit import compiled
 from models.memory import state as st
+from models.memory.filemap import maybe_file_fault, unmap_page
 from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
+from models.memory.latency import finish_fault
+from models.memory.op_state import DONE, NEED_RECLAIM, S_FAULT_KIND, S_FAULT_START, S_WAIT_MEMORY, S_WAIT_SLOT, WAIT_PAGE, WAIT_READ
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import (
     commit_readahead,
@@ -23,6 +24,7 @@ from models.memory.swap import (
     release_slot,
     swap_is_full,
 )
+from models.memory.tables import add_table_entry, table_block
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_PAGE_TABLE_PAGES,
@@ -32,82 +34,6 @@ from models.vmstat import (
     SWAP_RA,
     SWAP_RA_HIT,
 )
-
-# codes of a compiled step
-DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END = range(8)
-
-# A step returns one number, since each look at an array costs Python 0.1 us: code, signals, and above them the ns it took
-CODE_MASK = 15
-SIGNAL_OUTPUT, SIGNAL_WAKE = 16, 32  # the I/O ring or the log holds something; kswapd is to be woken
-SIGNALS = SIGNAL_OUTPUT | SIGNAL_WAKE
-STEP_SHIFT = 8
-
-# --- stream.num: one process's reading of its op stream (int64) ------------------------------------------------------
-S_CURSOR, S_END, S_PROCESS, S_FAULT_START, S_FAULT_KIND, S_WAIT_SLOT, S_WAIT_MEMORY, S_ACCESSES, S_UNMAPPED = range(9)
-STREAM_NUMBERS = 16
-
-
-class StreamType(types.StructRef):
-    """A chunk of ops and the place in it."""
-
-
-stream_t = view_of(
-    StreamType,
-    (("op", types.Array(uint8, 1, "C")), ("page", types.Array(int64, 1, "C")), ("cpu_ns", types.Array(uint32, 1, "C")), ("num", Numbers)),
-)
-
-
-stream_owner = stream_t.owner
-Stream = boxed(stream_t, "Stream")
-
-
-@compiled(stream_owner(types.Array(uint8, 1, "C"), types.Array(int64, 1, "C"), types.Array(uint32, 1, "C"), Numbers))
-def make_stream(op, page, cpu_ns, num):
-    stream = structref.new(stream_owner)
-    stream.op, stream.page, stream.cpu_ns, stream.num = op, page, cpu_ns, num
-    return stream
-
-
-@compiled(int64(int64))
-def bin_of(ns):
-    """Histogram bin of a latency: four bins an octave, [2^e * (1 + k/4), next)."""
-    if ns < 4:
-        return max(ns, 0)
-    e = 2
-    while ns >> (e + 1) > 0:
-        e += 1
-    return min(4 * e + ((ns >> (e - 2)) & 3), st.BINS - 1)
-
-
-@compiled(void(pages_t, Numbers, int64))
-def finish_fault(pages, stream, kind):
-    """Record the latency of a fault from its first attempt on."""
-    if stream[S_FAULT_KIND] == st.H_MAJOR:
-        kind = st.H_MAJOR
-    pages.hist[kind, bin_of(pages.num[st.CLOCK] - stream[S_FAULT_START])] += 1
-    stream[S_FAULT_START] = -1
-    stream[S_FAULT_KIND] = -1
-
-
-@compiled(int64(pages_t, int64))
-def table_block(pages, p):
-    """The page-table page that maps virtual page p."""
-    return p // pages.num[st.PAGES_PER_TABLE]
-
-
-@compiled(int64(pages_t, int64))
-def add_table_entry(pages, p):
-    """Count an entry of p's page-table page, taking a frame for it if it is new; 0 if there is no frame."""
-    table = pages.table
-    block = table_block(pages, p)
-    if table[block, 1] == 0:
-        f = ask_frame(pages, st.TABLE)
-        if f < 0:
-            return 0
-        spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC] + pages.cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
-        table[block, 1] = f + 1
-        pages.vmstat[NR_PAGE_TABLE_PAGES] += 1
-    return 1
 
 
 @compiled(int64(machine_t, Numbers, int64, int64, int64))
@@ -156,6 +82,7 @@ def queue_read(pages, first, count):
     row[st.IO_WRITE] = 0
     row[st.IO_FIRST] = first
     row[st.IO_COUNT] = count
+    row[st.IO_FILE] = 0
     num[st.RING] += 1
 
 
@@ -272,12 +199,13 @@ def fault(m, stream, process, p, write):
     pages = m.pages
     if stream[S_FAULT_START] < 0:
         stream[S_FAULT_START] = pages.num[st.CLOCK]
-    entry = pages.pte[p]
-    if entry == 0:
-        return first_touch(m, stream, process, p, write)
-    if entry > 0:
-        return write_protected(m, stream, process, p)
-    return swap_fault(m, stream, process, p, write)
+    entry = int64(pages.pte[p])
+    if entry < 0:
+        return swap_fault(m, stream, process, p, write)
+    if entry == 0 or pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT == st.FILE:
+        code = maybe_file_fault(m, stream, process, p, write)
+        return code if code >= 0 else first_touch(m, stream, process, p, write)
+    return write_protected(m, stream, process, p)
 
 
 @compiled(void(machine_t, int64))
@@ -294,13 +222,10 @@ def free_page(m, f):
 
 
 @compiled(void(machine_t, int64, int64))
-def drop_page(m, process, p):
-    """Unmap virtual page p for good: frame, slot and page-table entry are freed; a page under I/O when that ends."""
+def drop_anonymous(m, process, p):
+    """Anonymous virtual page p is gone for good: its frame and slot are freed, a page under I/O when that ends."""
     pages = m.pages
     entry = int64(pages.pte[p])
-    if entry == 0:
-        return
-    spend(pages, st.BY_EXIT, pages.cost[st.C_FREE])
     if entry > 0:
         f = entry >> st.PTE_SHIFT
         pages.vmstat[NR_ANON_PAGES] -= 1
@@ -312,17 +237,32 @@ def drop_page(m, process, p):
         if f < 0:
             release_slot(m, s)
     pages.pte[p] = 0
-    if f >= 0:
-        flags = int64(pages.frame[f, st.FLAGS])
-        if flags & (st.WRITEBACK | st.LOCKED):
-            pages.frame[f, st.FLAGS] = flags | st.ORPHAN
-            pages.frame[f, st.PAGE] = -1
-        else:
-            free_page(m, f)
+    pages.table[table_block(pages, p), 0] -= 1
+    if f < 0:
+        return
+    flags = int64(pages.frame[f, st.FLAGS])
+    if flags & (st.WRITEBACK | st.LOCKED):
+        pages.frame[f, st.FLAGS] = flags | st.ORPHAN
+        pages.frame[f, st.PAGE] = -1
+    else:
+        free_page(m, f)
+
+
+@compiled(void(machine_t, int64, int64))
+def drop_page(m, process, p):
+    """Unmap virtual page p for good, and its page-table page with its last entry."""
+    pages = m.pages
+    entry = int64(pages.pte[p])
+    if entry == 0:
+        return
+    spend(pages, st.BY_EXIT, pages.cost[st.C_FREE])
+    if entry > 0 and pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT == st.FILE:
+        unmap_page(m, process, p, 1)
+    else:
+        drop_anonymous(m, process, p)
     pages.version[p] = 0
     table = pages.table
     block = table_block(pages, p)
-    table[block, 0] -= 1
     if table[block, 0] == 0:
         give_frame(pages, int64(table[block, 1]) - 1)
         table[block, 1] = 0

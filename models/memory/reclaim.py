@@ -1,7 +1,7 @@
-"""Reclaim: what happens to the pages that a policy offers (Linux 6.1 mm/vmscan.c shrink_page_list, for anonymous memory).
+"""Reclaim: what happens to the pages that a policy offers (Linux 6.1 mm/vmscan.c).
 
-Writing is asynchronous; a page whose content went into the backend is freed at once.  The rounds that lead here are in
-models.memory.rounds.
+Writing is asynchronous; an anonymous page whose content went into the backend is freed at once.  A dirty file page is written by the
+flusher, hardly ever here.  The rounds that lead here are in models.memory.rounds.
 """
 
 from __future__ import annotations
@@ -9,14 +9,21 @@ from __future__ import annotations
 from numba import int64, void
 
 from models.jit import compiled
+from models.memory import file_state as fi
 from models.memory import state as st
+from models.memory.dirty import write_one
+from models.memory.filemap import unmap_page
 from models.memory.frames import give_frame, note, settle_pool, spend
+from models.memory.pagecache import forget_page
+from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
 from models.vmstat import (
     NR_ANON_PAGES,
+    NR_VMSCAN_IMMEDIATE_RECLAIM,
     NR_VMSCAN_WRITE,
     NR_WRITEBACK,
+    NR_ZONE_WRITE_PENDING,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
     PGSCAN_KSWAPD,
@@ -46,20 +53,6 @@ def content_size(pages, process, p):
     return int64(pages.rows[proc[process, st.ROW_FIRST] + row])
 
 
-@compiled(int64(pages_t, int64))
-def process_of(pages, p):
-    """The process whose address space holds virtual page p (binary search on first pages)."""
-    proc = pages.proc
-    low, high = 0, proc.shape[0] - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if proc[middle, st.FIRST_PAGE] <= p:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
 @compiled(void(pages_t, int64, int64, int64))
 def unmap(pages, process, f, s):
     """Replace the page's mapping by a swap entry; its dirty bit moves to the frame, a written page is a new version."""
@@ -83,7 +76,8 @@ def queue_write(pages, f, s):
     """Ask for a device write of a slot; the page is under writeback until it ends, then first in line."""
     num, ring = pages.num, pages.ring
     last = num[st.RING] - 1
-    if last >= 0 and ring[last, st.IO_WRITE] and ring[last, st.IO_FIRST] + ring[last, st.IO_COUNT] == s and ring[last, st.IO_COUNT] < PLUG:
+    joins = last >= 0 and ring[last, st.IO_WRITE] and not ring[last, st.IO_FILE]
+    if joins and ring[last, st.IO_FIRST] + ring[last, st.IO_COUNT] == s and ring[last, st.IO_COUNT] < PLUG:
         ring[last, st.IO_COUNT] += 1
     else:
         row = ring[last + 1]
@@ -91,10 +85,12 @@ def queue_write(pages, f, s):
         row[st.IO_WRITE] = 1
         row[st.IO_FIRST] = s
         row[st.IO_COUNT] = 1
+        row[st.IO_FILE] = 0
         num[st.RING] += 1
     pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WRITEBACK | st.RECLAIM
     pages.vmstat[PSWPOUT] += 1
     pages.vmstat[NR_WRITEBACK] += 1
+    pages.vmstat[NR_ZONE_WRITE_PENDING] += 1
 
 
 @compiled(int64(machine_t, Numbers, int64, int64, int64))
@@ -138,7 +134,8 @@ def put_back(m, f, verdict):
     frame = pages.frame
     flags = int64(frame[f, st.FLAGS])
     p = int64(frame[f, st.PAGE])
-    if verdict == st.ACTIVATE and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
+    anonymous = flags >> st.KIND_SHIFT == st.ANON
+    if verdict == st.ACTIVATE and anonymous and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
         entry = int64(pages.pte[p])
         mapped = entry > 0 and entry >> st.PTE_SHIFT == f
         if mapped and swap_is_full(pages):
@@ -150,27 +147,23 @@ def put_back(m, f, verdict):
     m.putback(m.policy, pages, f, verdict)
 
 
+@compiled(void(Numbers, int64))
+def count_state(ctx, flags):
+    """What a pass finds of dirty file pages, for the node's flags."""
+    ctx[st.X_FILES] += 1
+    if flags & (st.DIRTY | st.WRITEBACK):
+        ctx[st.X_DIRTY] += 1
+        if not flags & st.WRITEBACK:
+            ctx[st.X_UNQUEUED] += 1
+    if flags & st.WRITEBACK and flags & st.RECLAIM:
+        ctx[st.X_CONGESTED] += 1
+
+
 @compiled(int64(machine_t, Numbers, int64, int64))
-def reclaim_page(m, ctx, f, purpose):
-    """Decide about one isolated page; 1 if it was freed."""
+def reclaim_anonymous(m, ctx, f, purpose):
+    """Swap an unreferenced anonymous page out; 1 if its frame was freed."""
     pages = m.pages
     frame = pages.frame
-    spend(pages, purpose, pages.cost[st.C_SCAN])
-    flags = int64(frame[f, st.FLAGS])
-    if flags & st.LOCKED:
-        put_back(m, f, st.KEEP)
-        return 0
-    if flags & st.WRITEBACK:
-        ctx[st.X_WRITEBACK] += 1
-        if ctx[st.X_KSWAPD] == 1 and flags & st.RECLAIM and pages.num[st.NODE_WRITEBACK]:
-            ctx[st.X_IMMEDIATE] += 1
-        frame[f, st.FLAGS] = flags | st.RECLAIM
-        put_back(m, f, st.ACTIVATE)
-        return 0
-    verdict = m.check(m.policy, pages, f)
-    if verdict != st.RECLAIM_IT:
-        put_back(m, f, verdict)
-        return 0
     p = int64(frame[f, st.PAGE])
     s = int64(frame[f, st.SLOT]) - 1
     if s < 0:
@@ -191,9 +184,77 @@ def reclaim_page(m, ctx, f, purpose):
     return 1
 
 
+@compiled(void(machine_t, int64, int64))
+def unmap_everywhere(m, f, purpose):
+    """Remove all mappings of a file's page."""
+    pages = m.pages
+    while pages.frame[f, st.MAPS] > 0:
+        p = int64(pages.frame[f, st.MAPS]) - 1
+        spend(pages, purpose, pages.cost[st.C_UNMAP])
+        unmap_page(m, process_of(pages, p), p, 0)
+
+
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def reclaim_file(m, ctx, f, only_clean, purpose):
+    """Free an unreferenced page of a file; a dirty one waits for the flusher.  1 if its frame was freed."""
+    pages = m.pages
+    frame = pages.frame
+    unmap_everywhere(m, f, purpose)
+    q = int64(frame[f, st.PAGE])
+    flags = int64(frame[f, st.FLAGS])
+    if flags & st.DIRTY:
+        if ctx[st.X_KSWAPD] == 0 or not flags & st.RECLAIM or pages.num[st.NODE_DIRTY] == 0 or pages.num[fi.WRITEPAGE] == 0:
+            pages.vmstat[NR_VMSCAN_IMMEDIATE_RECLAIM] += 1
+            frame[f, st.FLAGS] = flags | st.RECLAIM
+            put_back(m, f, st.ACTIVATE)
+        elif only_clean:
+            put_back(m, f, st.KEEP)
+        else:
+            pages.vmstat[NR_VMSCAN_WRITE] += 1
+            ctx[st.X_WRITTEN_FILE] += 1
+            write_one(pages, q, f)
+            frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.RECLAIM
+            put_back(m, f, st.KEEP)
+        return 0
+    spend(pages, purpose, pages.cost[st.C_FREE])
+    shadow = m.evicted(m.policy, pages, f)
+    note(pages, st.E_FILE_DROP, q, f, -1, flags)
+    forget_page(m, q, f, shadow)
+    return 1
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def reclaim_page(m, ctx, f, purpose):
+    """Decide about one isolated page; 1 if it was freed."""
+    pages = m.pages
+    frame = pages.frame
+    spend(pages, purpose, pages.cost[st.C_SCAN])
+    flags = int64(frame[f, st.FLAGS])
+    is_file = flags >> st.KIND_SHIFT == st.FILE
+    if is_file:
+        count_state(ctx, flags)
+    if flags & st.LOCKED:
+        put_back(m, f, st.KEEP)
+        return 0
+    if flags & st.WRITEBACK:
+        ctx[st.X_WRITEBACK] += 1
+        if ctx[st.X_KSWAPD] == 1 and flags & st.RECLAIM and pages.num[st.NODE_WRITEBACK]:
+            ctx[st.X_IMMEDIATE] += 1
+        frame[f, st.FLAGS] = flags | st.RECLAIM
+        put_back(m, f, st.ACTIVATE)
+        return 0
+    verdict = m.check(m.policy, pages, f)
+    if verdict == st.KEEP or verdict == st.ACTIVATE:
+        put_back(m, f, verdict)
+        return 0
+    if is_file:
+        return reclaim_file(m, ctx, f, 1 if verdict == st.RECLAIM_CLEAN else 0, purpose)
+    return reclaim_anonymous(m, ctx, f, purpose)
+
+
 @compiled(int64(machine_t, Numbers, int64))
 def reclaim_batch(m, ctx, n):
-    """Go through n isolated pages, oldest first; returns how many were freed."""
+    """Go through n isolated pages of one kind, oldest first; returns how many were freed."""
     pages = m.pages
     kswapd = ctx[st.X_KSWAPD] == 1
     purpose = st.BY_KSWAPD if kswapd else st.BY_DIRECT
@@ -201,13 +262,19 @@ def reclaim_batch(m, ctx, n):
     base = 64
     for i in range(n):  # the window is scratch: the policy's list moves aside
         pages.window[base + i] = pages.window[i]
+    before = ctx[st.X_UNQUEUED]
+    is_file = 0
+    if n > 0 and pages.frame[pages.window[base], st.FLAGS] >> st.KIND_SHIFT == st.FILE:
+        is_file = 1
     for i in range(n):
         freed += reclaim_page(m, ctx, int64(pages.window[base + i]), purpose)
+    if is_file and ctx[st.X_UNQUEUED] - before == n:
+        pages.num[fi.FLUSH] |= fi.FLUSH_ALL
     vmstat = pages.vmstat
     vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
-    vmstat[PGSCAN_ANON] += n
+    vmstat[PGSCAN_ANON + is_file] += n
     vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
-    vmstat[PGSTEAL_ANON] += freed
+    vmstat[PGSTEAL_ANON + is_file] += freed
     ctx[st.X_SCANNED] += n
     ctx[st.X_TAKEN] += n
     ctx[st.X_RECLAIMED] += freed

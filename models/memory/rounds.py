@@ -10,12 +10,14 @@ from __future__ import annotations
 from numba import int64
 
 from models.jit import compiled
+from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.fault import DONE, PASS_END, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.frames import node_balanced, spend
+from models.memory.op_state import DONE, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.reclaim import reclaim_batch
+from models.memory.slab import shrink_slab
 from models.memory.state import Numbers, machine_t, pages_t
-from models.vmstat import NR_ACTIVE_ANON, NR_INACTIVE_ANON, NR_WRITEBACK
+from models.vmstat import NR_ACTIVE_ANON, NR_ACTIVE_FILE, NR_INACTIVE_ANON, NR_INACTIVE_FILE, NR_ZONE_WRITE_PENDING
 
 SWAP_CLUSTER_MAX = 32
 STRETCH_SCAN = 1024  # pages looked at in vain after which a stretch ends
@@ -25,13 +27,15 @@ DEF_PRIORITY = 12
 
 @compiled(int64(pages_t, int64, int64))
 def report(pages, code, began):
-    """What a step tells Python, in one number: code, signals, and the ns that it took (see models.memory.fault)."""
+    """What a step tells Python, in one number: code, signals, and the ns that it took (see models.memory.op_state)."""
     num = pages.num
     signals = 0
     if num[st.RING] or num[st.LOG]:
         signals = SIGNAL_OUTPUT
     if num[st.WAKE]:
         signals |= SIGNAL_WAKE
+    if num[fi.FLUSH]:
+        signals |= SIGNAL_FLUSH
     return (num[st.CLOCK] - began) << STEP_SHIFT | signals | code
 
 
@@ -46,11 +50,27 @@ def stop_wanted(pages):
 def begin_pass(m, ctx):
     """Let the policy work out a pass at ctx[X_PRIORITY]."""
     ctx[st.X_IN_PASS] = 1
-    ctx[st.X_TAKEN] = 0
-    ctx[st.X_WRITEBACK] = 0
-    ctx[st.X_IMMEDIATE] = 0
+    for x in (st.X_TAKEN, st.X_WRITEBACK, st.X_IMMEDIATE, st.X_DIRTY, st.X_UNQUEUED, st.X_CONGESTED, st.X_FILES):
+        ctx[x] = 0
     spend(m.pages, st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT, PASS_NS)
     return m.begin(m.policy, m.pages, ctx)
+
+
+@compiled(int64(machine_t, Numbers))
+def end_pass(m, ctx):
+    """After the lists the shrinkers have their turn; kswapd sets the node's flags by what the pass met."""
+    num = m.pages.num
+    ctx[st.X_IN_PASS] = 0
+    ctx[st.X_RECLAIMED] += shrink_slab(m, ctx[st.X_PRIORITY])
+    if ctx[st.X_KSWAPD] == 0:
+        return 0
+    if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
+        num[st.NODE_WRITEBACK] = 1
+    if ctx[st.X_UNQUEUED] == ctx[st.X_FILES]:
+        num[st.NODE_DIRTY] = 1
+    if ctx[st.X_DIRTY] > 0 and ctx[st.X_DIRTY] == ctx[st.X_CONGESTED]:
+        num[st.CONGESTED] = 1
+    return 0
 
 
 @compiled(int64(machine_t, Numbers, int64, int64))
@@ -65,9 +85,7 @@ def stretch(m, ctx, enough, deadline):
         if ctx[st.X_AGED] > 0:
             spend(pages, purpose, pages.cost[st.C_DEACTIVATE] * ctx[st.X_AGED])
         if n < 0:
-            ctx[st.X_IN_PASS] = 0
-            if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
-                num[st.NODE_WRITEBACK] = 1
+            end_pass(m, ctx)
             return PASS_END
         scanned += n + ctx[st.X_AGED]
         freed += reclaim_batch(m, ctx, n)
@@ -75,10 +93,19 @@ def stretch(m, ctx, enough, deadline):
 
 
 @compiled(int64(pages_t))
-def mostly_writeback(pages):
-    """1 if more than half of the pages that could be reclaimed are being written."""
+def reclaimable(pages):
+    """Pages that reclaim could free: those of files, and anonymous ones while there is swap."""
     vmstat = pages.vmstat
-    return 1 if vmstat[NR_WRITEBACK] * 2 > vmstat[NR_ACTIVE_ANON] + vmstat[NR_INACTIVE_ANON] else 0
+    total = vmstat[NR_ACTIVE_FILE] + vmstat[NR_INACTIVE_FILE]
+    if pages.num[st.SWAP_FREE] > 0:
+        total += vmstat[NR_ACTIVE_ANON] + vmstat[NR_INACTIVE_ANON]
+    return total
+
+
+@compiled(int64(pages_t))
+def mostly_writeback(pages):
+    """1 if more than half of the pages that could be reclaimed are dirty or being written."""
+    return 1 if pages.vmstat[NR_ZONE_WRITE_PENDING] * 2 > reclaimable(pages) else 0
 
 
 @compiled(int64(machine_t, Numbers, int64))
@@ -110,7 +137,8 @@ def direct_step(m, ctx, now, deadline, enough):
             m.finish(m.policy, pages, ctx)
             return report(pages, DONE, now)
         ctx[st.X_PRIORITY] -= 1
-        if ctx[st.X_PRIORITY] == 0 and ctx[st.X_RECLAIMED] == 0 and mostly_writeback(pages):
+        stuck = ctx[st.X_PRIORITY] == 0 and ctx[st.X_RECLAIMED] == 0
+        if (stuck or pages.num[st.CONGESTED]) and mostly_writeback(pages):
             return report(pages, WAIT_PAGE, now)
         if pages.num[st.CLOCK] >= deadline:
             return report(pages, SLICE, now)
@@ -154,7 +182,7 @@ def balance_step(m, ctx, now, deadline, enough):
             balanced = node_balanced(pages)
             if balanced or ctx[st.X_PRIORITY] < 1:
                 if balanced:
-                    num[st.NODE_WRITEBACK] = 0
+                    num[st.NODE_WRITEBACK] = num[st.NODE_DIRTY] = num[st.CONGESTED] = 0
                 if ctx[st.X_RECLAIMED] > 0:
                     num[st.KSWAPD_FAILURES] = 0
                 elif not balanced:

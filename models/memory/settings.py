@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from models.registry import Option
 
+_WRITEBACK = "Linux 6.1 mm/page-writeback.c, with its default"
+
 SYSCTL = (
     Option(
         "vm.swappiness",
@@ -48,6 +50,30 @@ SYSCTL = (
         1,
         3000,
     ),
+    Option(
+        "vm.dirty_ratio",
+        "int",
+        "%",
+        20,
+        "share of the dirtyable memory at which writers are held back",
+        _WRITEBACK,
+        0,
+        100,
+    ),
+    Option(
+        "vm.dirty_background_ratio",
+        "int",
+        "%",
+        10,
+        "share of the dirtyable memory at which the flusher begins to write",
+        _WRITEBACK,
+        0,
+        100,
+    ),
+    Option("vm.dirty_bytes", "int", "B", 0, "the same as a size; 0: the ratio holds", _WRITEBACK, 0),
+    Option("vm.dirty_background_bytes", "int", "B", 0, "the same as a size; 0: the ratio holds", _WRITEBACK, 0),
+    Option("vm.dirty_expire_centisecs", "int", "10 ms", 3000, "age at which dirty files are written", _WRITEBACK, 0),
+    Option("vm.dirty_writeback_centisecs", "int", "10 ms", 500, "time between two looks at old dirty files; 0: never", _WRITEBACK, 0),
 )
 
 _SERVER = "order of magnitude for a 3 GHz x86-64 server; lat_mem/perf figures of the kind published with lmbench"
@@ -67,6 +93,10 @@ COSTS = (
     Option("walk", "time", "ns", "4ns", "an allocator's look at one list head or block (first-level cache hit and a branch)", _SERVER, 0),
     Option("allocator", "time", "ns", "80ns", "fixed cost of one alloc or free in a compressed pool: lock, call", _SERVER, 0),
     Option("tmem", "time", "ns", "200ns", "tmem lookup, insert or removal: hash, tree of objects, radix tree", _SERVER, 0),
+    Option("syscall", "time", "ns", "200ns", "entry and exit of a read or write call", _SERVER, 0),
+    Option("page_lookup", "time", "ns", "60ns", "finding, adding or mapping one page of the page cache", _SERVER, 0),
+    Option("copy_user", "time", "ns per KiB", "25ns", "copying between page cache and a process (about 40 GB/s, warm)", _SERVER, 0),
+    Option("slab", "time", "ns", "50ns", "allocating or freeing one object of the kernel's", _SERVER, 0),
     Option("wakeup", "time", "ns", "1500ns", "waking and switching to another thread", _SERVER, 0),
 )
 

@@ -25,8 +25,9 @@ MAX_FRAMES = 1 << 27
 # --- frame: columns of one page frame (int32) -----------------------------------------------------------------------
 NEXT, PREV = 0, 1  # links of the list a policy keeps it on; frame + 1, 0 is none
 FLAGS = 2
-PAGE = 3  # virtual page that owns it, -1 if the owner is gone
+PAGE = 3  # virtual page that owns it, -1 if the owner is gone; of a file's page: the file page
 SLOT = 4  # swap slot + 1 while in the swap cache, else 0
+MAPS = 4  # of a file's page: first of the virtual pages that map it, + 1 (the others follow in `maps`)
 FRAME_COLUMNS = 5
 
 # --- FLAGS: Linux's page flags, and what kind of use the frame has
@@ -34,8 +35,12 @@ REFERENCED, WORKINGSET, ACTIVE, LRU = 1, 2, 4, 8
 DIRTY, WRITEBACK, LOCKED = 16, 32, 64
 RECLAIM = 128  # Linux has one bit for "immediate reclaim" and "readahead"
 ORPHAN = 256  # owner gone while under I/O; freed when the I/O ends
-KIND_SHIFT = 12
-FREE, ANON, FILE, POOL, TABLE = 0, 1, 2, 3, 4  # kinds; TABLE: page tables
+EXECUTABLE = 512  # of a file's page: mapped executable by some process
+SEQUENTIAL = 1024  # of a file's page: mapped by some area with sequential advice
+FROM_DISK = 2048  # of a file's page: its content was read from the device or a clean cache, so such a cache may have it
+BUFFERS = 4096  # of a file's page: it has buffer heads
+KIND_SHIFT = 16
+FREE, ANON, FILE, POOL, TABLE, SLAB = 0, 1, 2, 3, 4, 5  # kinds; TABLE: page tables
 
 # --- slot: columns of one swap slot (int32) -------------------------------------------------------------------------
 STATE = 0  # below
@@ -55,7 +60,8 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-PROC_COLUMNS = 12  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE = range(12, 18)
+PROC_COLUMNS = 18  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -83,20 +89,27 @@ SWAPPINESS = 26
 ACCESSES = 27
 PAGES_PER_TABLE = 28
 NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
-NUMBERS = 64
+NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
+CONGESTED = 31  # all dirty pages of a pass were being written and marked
+NUMBERS = 96  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
 C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
 C_ALLOCATOR, C_TMEM, C_COMPRESS, C_DECOMPRESS = range(12, 16)
-COSTS = 16
+C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB = range(16, 20)
+COSTS = 24
 
 # --- cpu: ns by purpose (int64) -------------------------------------------------------------------------------------
 BY_USER, BY_FAULT, BY_KSWAPD, BY_DIRECT, BY_COMPRESS, BY_DECOMPRESS, BY_COPY, BY_ALLOCATOR, BY_IO, BY_EXIT = range(10)
-PURPOSES = ("user", "fault", "kswapd", "direct", "compress", "decompress", "copy", "allocator", "io", "exit")
+BY_FILE, BY_SLAB, BY_FLUSHER = 10, 11, 12
+PURPOSES = (
+    *("user", "fault", "kswapd", "direct", "compress", "decompress", "copy", "allocator", "io", "exit"),
+    *("file", "slab", "flusher"),
+)
 
 # --- ring: one I/O request wanted: columns (int64) ------------------------------------------------------------------
-IO_TIME, IO_WRITE, IO_FIRST, IO_COUNT = range(4)
-RING_COLUMNS, RING_SIZE = 4, 8192
+IO_TIME, IO_WRITE, IO_FIRST, IO_COUNT, IO_FILE = range(5)  # first: swap slot, or file page if IO_FILE is 1
+RING_COLUMNS, RING_SIZE = 5, 8192
 
 # --- log: what happened to which page when: columns (int64) ---------------------------------------------------------
 LOG_TIME, LOG_EVENT, LOG_PAGE, LOG_FRAME, LOG_SLOT, LOG_VALUE = range(6)
@@ -124,6 +137,17 @@ EVENTS = (
     "free",
     "pool-alloc",  # slot, bytes: the pool stores an object for a slot
     "pool-free",
+    "file-read",  # page: the file page; likewise below
+    "file-read-done",
+    "file-add",
+    "file-map",
+    "file-dirty",
+    "file-write",
+    "file-written",
+    "file-drop",
+    "clean-put",
+    "clean-get",
+    "clean-flush",
 )
 (
     E_TOUCH,
@@ -148,7 +172,18 @@ EVENTS = (
     E_FREE,
     E_POOL_ALLOC,
     E_POOL_FREE,
-) = range(22)
+    E_FILE_READ,
+    E_FILE_READ_DONE,
+    E_FILE_ADD,
+    E_FILE_MAP,
+    E_FILE_DIRTY,
+    E_FILE_WRITE,
+    E_FILE_WRITTEN,
+    E_FILE_DROP,
+    E_CLEAN_PUT,
+    E_CLEAN_GET,
+    E_CLEAN_FLUSH,
+) = range(33)
 
 # --- window: scratch of one step (int32)
 WINDOW = 4096
@@ -186,6 +221,13 @@ pages_t = view_of(
         ("log", Wide),
         ("hist", Wide),
         ("window", Links),  # scratch: slots or frames of one step
+        ("maps", Table),  # the rest: models.memory.file_state
+        ("area", Wide),
+        ("cache", Links),
+        ("leaf", Table),
+        ("file", Wide),
+        ("opens", Wide),
+        ("slab", Wide),
     ),
 )
 
@@ -208,11 +250,12 @@ insert_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, 
 on_frame_t = types.FunctionType(int64(policy_t, pages_t, int64))  # remove, check, evicted, touch: one frame
 putback_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, verdict
 pass_t = types.FunctionType(int64(policy_t, pages_t, Numbers))  # begin, isolate, age, finish: a reclaim context
-KEEP, ACTIVATE, ROTATE, RECLAIM_IT = 0, 1, 2, 3  # verdicts
+KEEP, ACTIVATE, ROTATE, RECLAIM_IT, RECLAIM_CLEAN = 0, 1, 2, 3, 4  # verdicts; the last: only if it need not be written
 
 # --- the backend contract (models/backends) -------------------------------------------------------------------------
 store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, compressed size -> 1 stored, 0 refused
 on_slot_t = types.FunctionType(int64(backend_t, pages_t, int64))  # load -> bytes or -1; invalidate -> 0
+# cleancache's part: put is a store_t of a file page; get, flush of a file page, flush of a file, shrink (pages wanted) are on_slot_t
 
 
 class MachineType(types.StructRef):
@@ -237,6 +280,12 @@ machine_t = view_of(
         ("store", store_t),
         ("load", on_slot_t),
         ("invalidate", on_slot_t),
+        ("accessed", on_frame_t),
+        ("put", store_t),
+        ("get", on_slot_t),
+        ("flush", on_slot_t),
+        ("flush_file", on_slot_t),
+        ("shrink", on_slot_t),
     ),
 )
 
@@ -246,7 +295,9 @@ X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
 X_IN_PASS, X_BEFORE = 14, 15  # a pass is under way; reclaimed when the round began
-X_OWN = 16  # the policy's own numbers for this pass
+X_DIRTY, X_UNQUEUED, X_CONGESTED, X_FILES = 16, 17, 18, 19  # of this pass: dirty pages, those not being written, those marked; file pages
+X_WRITTEN_FILE = 20  # file pages that reclaim began to write, for the policy's costs
+X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
 
 
@@ -261,6 +312,7 @@ Machine = boxed(machine_t, "Machine")
     pages_owner(
         *(Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links),
         *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
+        *(Table, Wide, Links, Table, Wide, Wide, Wide),
     )
 )
 def make_pages(
@@ -284,6 +336,13 @@ def make_pages(
     log,
     hist,
     window,
+    maps,
+    area,
+    cache,
+    leaf,
+    file,
+    opens,
+    slab,
 ):
     pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
@@ -292,6 +351,7 @@ def make_pages(
     pages.zone, pages.proc, pages.rows = zone, proc, rows
     pages.vmstat, pages.num, pages.cost, pages.cpu = vmstat, num, cost, cpu
     pages.ring, pages.log, pages.hist, pages.window = ring, log, hist, window
+    pages.maps, pages.area, pages.cache, pages.leaf, pages.file, pages.opens, pages.slab = maps, area, cache, leaf, file, opens, slab
     return pages
 
 
@@ -312,13 +372,37 @@ def make_backend(pool, alloc, free, table, num):
 @compiled(
     machine_owner(
         *(pages_t, policy_t, backend_t, insert_t, on_frame_t, on_frame_t, on_frame_t, putback_t),
-        *(pass_t, pass_t, pass_t, pass_t, store_t, on_slot_t, on_slot_t),
+        *(pass_t, pass_t, pass_t, pass_t, on_frame_t, store_t, on_slot_t, on_slot_t),
+        *(store_t, on_slot_t, on_slot_t, on_slot_t, on_slot_t),
     )
 )
-def make_machine(pages, policy, backend, insert, remove, check, evicted, putback, begin, isolate, age, finish, store, load, invalidate):
+def make_machine(
+    pages,
+    policy,
+    backend,
+    insert,
+    remove,
+    check,
+    evicted,
+    putback,
+    begin,
+    isolate,
+    age,
+    finish,
+    accessed,
+    store,
+    load,
+    invalidate,
+    put,
+    get,
+    flush,
+    flush_file,
+    shrink,
+):
     machine = structref.new(machine_owner)
     machine.pages, machine.policy, machine.backend = pages, policy, backend
     machine.insert, machine.remove, machine.check, machine.evicted, machine.putback = insert, remove, check, evicted, putback
-    machine.begin, machine.isolate, machine.age, machine.finish = begin, isolate, age, finish
+    machine.begin, machine.isolate, machine.age, machine.finish, machine.accessed = begin, isolate, age, finish, accessed
     machine.store, machine.load, machine.invalidate = store, load, invalidate
+    machine.put, machine.get, machine.flush, machine.flush_file, machine.shrink = put, get, flush, flush_file, shrink
     return machine

@@ -8,9 +8,16 @@ from __future__ import annotations
 from numba import int64
 
 from models.jit import compiled
+from models.memory import file_state as fi
+from models.memory import slab
 from models.memory import state as st
-from models.memory.fault import (
+from models.memory.dirty import file_read_done, file_write_done
+from models.memory.fault import drop_page, fault, free_page
+from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, read_call, write_call
+from models.memory.frames import give_frame, note, settle_pool
+from models.memory.op_state import (
     DONE,
+    NEED_RECLAIM,
     OP,
     S_ACCESSES,
     S_CURSOR,
@@ -19,17 +26,13 @@ from models.memory.fault import (
     S_UNMAPPED,
     SLICE,
     WOKE,
-    drop_page,
-    fault,
-    free_page,
     stream_t,
 )
-from models.memory.frames import give_frame, note, settle_pool
 from models.memory.rounds import report, stop_wanted
-from models.memory.state import machine_t, pages_t
-from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, PGPGIN, PGPGOUT, PSWPIN
+from models.memory.state import Numbers, machine_t, pages_t
+from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN
 
-OP_WRITE, OP_MAP, OP_UNMAP = 1, 4, 5  # models.workloads.stream
+OP_WRITE, OP_FREAD, OP_FWRITE, OP_MAP, OP_UNMAP, OP_SLAB = 1, 2, 3, 4, 5, 13  # models.workloads.stream
 UNMAP_STRETCH = 8192  # pages freed before the log is looked at: each may write three events
 
 
@@ -68,10 +71,34 @@ def end_process(m, process, first, clock):
     return pages.num[st.CLOCK]
 
 
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def unmap_op(m, own, process, page, count):
+    """A stretch of an UNMAP or MAP; 1 if that was its end."""
+    at = own[S_UNMAPPED]
+    n = min(count - at, UNMAP_STRETCH)
+    drop_range(m, process, page + at, n)
+    own[S_UNMAPPED] = at + n if at + n < count else 0
+    return 1 if at + n == count else 0
+
+
+@compiled(int64(machine_t, Numbers, int64, int64))
+def slab_op(m, own, page, count):
+    """The kernel allocates or frees objects of a slab cache; NEED_RECLAIM behind those for which there was memory."""
+    if page < 0:
+        cache = fi.DENTRY_CACHE - 1 - page
+        slab.release(m.pages, cache, min(count, m.pages.slab[cache, fi.OBJECTS]))
+        return DONE
+    own[S_UNMAPPED] += slab.grow(m.pages, fi.DENTRY_CACHE + page, count - own[S_UNMAPPED])
+    if own[S_UNMAPPED] < count:
+        return NEED_RECLAIM
+    own[S_UNMAPPED] = 0
+    return DONE
+
+
 @compiled(int64(machine_t, stream_t, int64, int64))
 def run_ops(m, stream, now, deadline):
-    """Run ops until the chunk ends (DONE), time is up (SLICE), something waits, kswapd is to be woken (WOKE), or an op is
-    for the caller (OP), from time `now` to about `deadline`; returns a report."""
+    """Run ops until the chunk ends (DONE), time is up (SLICE), something waits, kswapd or the flusher is to be woken (WOKE), or an
+    op is for the caller (OP), from time `now` to about `deadline`; returns a report."""
     pages = m.pages
     num, pte = pages.num, pages.pte
     ops, page, cpu_ns, own = stream.op, stream.page, stream.cpu_ns, stream.num
@@ -88,44 +115,45 @@ def run_ops(m, stream, now, deadline):
             code = SLICE
             break
         op = ops[i]
-        if op > OP_WRITE:
-            if op == OP_UNMAP or op == OP_MAP:
-                num[st.CLOCK] = clock
-                at = own[S_UNMAPPED]
-                n = min(int64(cpu_ns[i]) - at, UNMAP_STRETCH)
-                drop_range(m, process, page[i] + at, n)
-                clock = num[st.CLOCK]
-                own[S_UNMAPPED] = at + n
-                if own[S_UNMAPPED] == int64(cpu_ns[i]):
-                    own[S_UNMAPPED] = 0
-                    i += 1
-                if stop_wanted(pages):
-                    code = SLICE
-                    break
+        ns = int64(cpu_ns[i])
+        if op <= OP_WRITE:
+            p = base + page[i]
+            entry = pte[p]
+            ns += touch
+            if entry > 0 and (op == 0 or entry & st.PTE_WRITE):
+                pte[p] = entry | (st.PTE_ACCESSED | st.PTE_DIRTY if op else st.PTE_ACCESSED)
+                clock += ns
+                user += ns
+                done += 1
+                i += 1
                 continue
+            num[st.CLOCK] = clock
+            code = fault(m, own, process, p, int64(op))
+            accesses = 1
+        elif op <= OP_FWRITE:
+            num[st.CLOCK] = clock
+            code = read_call(m, own, process, page[i]) if op == OP_FREAD else write_call(m, own, process, page[i])
+            accesses = ((page[i] >> COUNT_SHIFT) & COUNT_MASK) + 1
+        elif op == OP_UNMAP or op == OP_MAP or op == OP_SLAB:
+            num[st.CLOCK] = clock
+            code = DONE
+            if op == OP_SLAB:
+                code = slab_op(m, own, page[i], ns)
+            elif unmap_op(m, own, process, page[i], ns) == 0:
+                code = SLICE
+            ns = 0
+            accesses = 0
+        else:
             code = OP
             break
-        p = base + page[i]
-        entry = pte[p]
-        if entry > 0 and (op == 0 or entry & st.PTE_WRITE):
-            pte[p] = entry | (st.PTE_ACCESSED | st.PTE_DIRTY if op else st.PTE_ACCESSED)
-            ns = touch + cpu_ns[i]
-            clock += ns
-            user += ns
-            done += 1
-            i += 1
-            continue
-        num[st.CLOCK] = clock
-        code = fault(m, own, process, p, int64(op))
         clock = num[st.CLOCK]
         if code != DONE:
             break
-        ns = touch + cpu_ns[i]
         clock += ns
         user += ns
-        done += 1
+        done += accesses
         i += 1
-        if num[st.WAKE] or stop_wanted(pages):
+        if num[st.WAKE] or num[fi.FLUSH] or stop_wanted(pages):
             code = WOKE if i < end else DONE
             break
     num[st.CLOCK] = clock
@@ -167,15 +195,18 @@ def write_done(m, first, count):
         elif flags & st.RECLAIM:
             m.putback(m.policy, pages, f, st.ROTATE)
     pages.vmstat[NR_WRITEBACK] -= count
+    pages.vmstat[NR_ZONE_WRITE_PENDING] -= count
     pages.vmstat[NR_WRITTEN] += count
     pages.vmstat[PGPGOUT] += count * (pages.num[st.PAGE_SIZE] >> 10)
     return 0
 
 
-@compiled(int64(machine_t, int64, int64, int64, int64))
-def io_done(m, clock, write, first, count):
-    """A device request ended at `clock`."""
+@compiled(int64(machine_t, int64, int64, int64, int64, int64))
+def io_done(m, clock, write, files, first, count):
+    """A device request ended at `clock`: slots, or file pages if `files` is 1."""
     m.pages.num[st.CLOCK] = clock
+    if files:
+        return file_write_done(m, first, count) if write else file_read_done(m, first, count)
     return write_done(m, first, count) if write else read_done(m, first, count)
 
 

@@ -12,7 +12,7 @@ from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import note
 from models.memory.state import machine_t, pages_t
-from models.vmstat import NR_SWAPCACHED
+from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 
 BATCH = 64
 CLUSTER_SLOTS = 512  # SWAPFILE_CLUSTER with THP swap configured, the x86-64 default
@@ -170,6 +170,7 @@ def enter_swap_cache(pages, f, s, p):
     pages.slot[s, st.CACHED] = f + 1
     pages.frame[f, st.SLOT] = s + 1
     pages.vmstat[NR_SWAPCACHED] += 1
+    pages.vmstat[NR_FILE_PAGES] += 1  # Linux counts the swap cache as page cache too
 
 
 @compiled(void(pages_t, int64))
@@ -179,6 +180,7 @@ def leave_swap_cache(pages, f):
     pages.slot[s, st.CACHED] = 0
     pages.frame[f, st.SLOT] = 0
     pages.vmstat[NR_SWAPCACHED] -= 1
+    pages.vmstat[NR_FILE_PAGES] -= 1
 
 
 @compiled(int64(pages_t))

@@ -2,7 +2,8 @@
 
 Four lists, inactive and active for anonymous and file pages.  New anonymous pages enter the inactive list; a page found
 accessed gets a second chance, a page found accessed twice is activated; refaults within the size of the resident set go
-straight to the active list.  Not modelled: cgroups, executable file mappings, per-CPU batches of list additions.
+straight to the active list; pages of executable mappings stay active while they are used.  Not modelled: cgroups, per-CPU batches
+of list additions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numba import int64, void
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import note
+from models.memory.rmap import references
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies.policy import PolicyModule
 from models.vmstat import (
@@ -164,31 +166,36 @@ def remove(policy, pages, f):
     return 0
 
 
-@compiled(int64(pages_t, int64))
-def clear_accessed(pages, f):
-    """Test and clear the accessed bit of the page's mapping; 0 if it is not mapped."""
-    p = pages.frame[f, st.PAGE]
-    if p < 0:
-        return 0
-    entry = pages.pte[p]
-    if entry <= 0 or entry >> st.PTE_SHIFT != f or entry & st.PTE_ACCESSED == 0:
-        return 0
-    pages.pte[p] = entry & ~st.PTE_ACCESSED
-    return 1
+@compiled(int64(policy_t, pages_t, int64))
+def check(policy, pages, f):
+    """Second chance: accessed once stays inactive, accessed twice in a row or by two mappings is activated, and so is code."""
+    frame = pages.frame
+    found = references(pages, f)
+    flags = int64(frame[f, st.FLAGS])
+    was_referenced = flags & st.REFERENCED
+    if found == 0:
+        frame[f, st.FLAGS] = flags & ~st.REFERENCED
+        is_file = flags >> st.KIND_SHIFT == st.FILE
+        return st.RECLAIM_CLEAN if was_referenced and is_file else st.RECLAIM_IT
+    frame[f, st.FLAGS] = flags | st.REFERENCED
+    return st.ACTIVATE if was_referenced or found > 1 or flags & st.EXECUTABLE else st.KEEP
 
 
 @compiled(int64(policy_t, pages_t, int64))
-def check(policy, pages, f):
-    """Second chance: accessed once stays inactive, accessed twice in a row is activated."""
+def accessed(policy, pages, f):
+    """A system call used the page: unreferenced becomes referenced, referenced and inactive becomes active (mm/swap.c)."""
     frame = pages.frame
-    young = clear_accessed(pages, f)
     flags = int64(frame[f, st.FLAGS])
-    was_referenced = flags & st.REFERENCED
-    if young == 0:
-        frame[f, st.FLAGS] = flags & ~st.REFERENCED
-        return st.RECLAIM_IT
-    frame[f, st.FLAGS] = flags | st.REFERENCED
-    return st.ACTIVATE if was_referenced else st.KEEP
+    if flags & st.REFERENCED == 0:
+        frame[f, st.FLAGS] = flags | st.REFERENCED
+    elif flags & st.ACTIVE == 0 and flags & st.LRU:
+        unlink(policy, pages, f, list_of(flags))
+        flags = flags & ~st.REFERENCED | st.ACTIVE
+        frame[f, st.FLAGS] = flags
+        push_head(policy, pages, f, list_of(flags))
+        pages.vmstat[PGACTIVATE] += 1
+        policy.num[AGE] += 1
+    return 0
 
 
 @compiled(int64(policy_t, pages_t, int64))
@@ -204,8 +211,10 @@ def putback(policy, pages, f, verdict):
     frame = pages.frame
     flags = int64(frame[f, st.FLAGS])
     if verdict == st.ROTATE:
-        if flags & st.LRU and not flags & st.ACTIVE:
+        if flags & st.LRU and not flags & st.DIRTY:
             unlink(policy, pages, f, list_of(flags))
+            flags &= ~st.ACTIVE  # reclaim had activated it only because it was being written
+            frame[f, st.FLAGS] = flags
             push_tail(policy, pages, f, list_of(flags))
             pages.vmstat[PGROTATED] += 1
         return 0
@@ -234,20 +243,27 @@ def inactive_is_low(pages, is_file):
 @compiled(int64(policy_t, pages_t, int64, int64))
 def deactivate(policy, pages, n, is_file):
     """Move up to n pages from the active tail to the inactive head; returns how many."""
-    frame, head = pages.frame, policy.head
+    frame, head, window = pages.frame, policy.head, pages.window
     active = ACTIVE_ANON + 2 * is_file
-    moved = 0
-    while moved < n and head[TAIL + active] > 0:
+    moved, kept = 0, 0
+    while moved + kept < n and head[TAIL + active] > 0:
         f = int64(head[TAIL + active]) - 1
-        clear_accessed(pages, f)
+        used = references(pages, f)
         unlink(policy, pages, f, active)
+        if used and frame[f, st.FLAGS] & st.EXECUTABLE:
+            window[kept] = f
+            kept += 1
+            continue
         frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.ACTIVE | st.WORKINGSET
         push_head(policy, pages, f, active - 1)
         note(pages, st.E_DEACTIVATE, int64(frame[f, st.PAGE]), f, -1, 0)
         moved += 1
-    pages.vmstat[PGREFILL] += moved
+    for i in range(kept):
+        push_head(policy, pages, int64(window[i]), active)
+    policy.num[AGE] += kept
+    pages.vmstat[PGREFILL] += moved + kept
     pages.vmstat[PGDEACTIVATE] += moved
-    return moved
+    return moved + kept
 
 
 @compiled(int64(policy_t, pages_t, Numbers))
@@ -362,6 +378,9 @@ def isolate(policy, pages, ctx):
     if ctx[st.X_STORED_OR_WRITTEN] > 0:
         note_cost(policy, pages, 0, ctx[st.X_STORED_OR_WRITTEN])
         ctx[st.X_STORED_OR_WRITTEN] = 0
+    if ctx[st.X_WRITTEN_FILE] > 0:
+        note_cost(policy, pages, 1, ctx[st.X_WRITTEN_FILE])
+        ctx[st.X_WRITTEN_FILE] = 0
     while True:
         which = ctx[LIST_AT]
         if which == 0 and ctx[NR + INACTIVE_ANON] == 0 and ctx[NR + ACTIVE_FILE] == 0 and ctx[NR + INACTIVE_FILE] == 0:
@@ -395,4 +414,4 @@ def finish(policy, pages, ctx):
     return 0
 
 
-LINUX_LRU = PolicyModule(create, insert, remove, check, evicted, putback, begin, isolate, age, finish)
+LINUX_LRU = PolicyModule(create, insert, remove, check, evicted, putback, begin, isolate, age, finish, accessed)

@@ -16,7 +16,7 @@ class PolicyModule(NamedTuple):
     create(frames, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python
     insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave, or -1
     remove(policy, pages, frame) -> 0              off the lists: unmapped, freed
-    check(policy, pages, frame) -> verdict         of an isolated page: KEEP, ACTIVATE or RECLAIM_IT
+    check(policy, pages, frame) -> verdict         of an isolated page: KEEP, ACTIVATE, RECLAIM_IT or, if clean, RECLAIM_CLEAN
     evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim
     putback(policy, pages, frame, verdict) -> 0    an isolated page stays; ROTATE: a listed page is to go first
     begin(policy, pages, ctx) -> 0                 a reclaim pass at ctx[X_PRIORITY] begins
@@ -24,6 +24,7 @@ class PolicyModule(NamedTuple):
                                                    ctx[X_AGED] = pages moved by aging in this call
     age(policy, pages, ctx) -> n                   background aging by kswapd
     finish(policy, pages, ctx) -> 0                a reclaimer's run is over
+    accessed(policy, pages, frame) -> 0            a system call used the page, or a mapping that was young went away
     """
 
     create: Callable[..., tuple[Any, Any, Any]]
@@ -36,3 +37,4 @@ class PolicyModule(NamedTuple):
     isolate: Any
     age: Any
     finish: Any
+    accessed: Any

@@ -1,49 +1,73 @@
 """Workloads made of other workloads: phases (one after another) and mix (interleaved by weight).
 
-The parts share one address space, each in the region that its `offset` and `size` give it.
+The parts share one address space, each in the region that its `offset` and `size` give it, and files of the same name (see merge.py).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from models.errors import InputError
 from models.registry import resolve
 from models.workloads import draws
+from models.workloads.merge import Files, moved, one_address_space
 from models.workloads.program import one_or_many
-from models.workloads.stream import Chunk, Context, Process, Program
+from models.workloads.stream import Chunk, Context, File, Process, Program
 
 _NO_CHUNK: Chunk = (np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
 
-def _part(owner: str, number: int, part: Any, context: Context) -> Process:
-    """The single process of one part: anything with an `entry` (of a registry, or a plug-in's) and `options` in model units."""
+class _Made(NamedTuple):
+    """One part, built: its process, its files, the first page of memory that it uses."""
+
+    process: Process
+    files: tuple[File, ...]
+    first: int
+
+
+def _part(owner: str, number: int, part: Any, context: Context) -> _Made:
+    """One part: anything with an `entry` (of a registry, or a plug-in's) and `options` in model units."""
     build = resolve(part.entry.target)
     program: Program = build(dict(part.options), context._replace(seed=draws.child(context.seed, number)))
     if len(program.processes) != 1:
         raise InputError(
             f"workload {owner}: part {number + 1} ({part.entry.name}) has several processes; set `processes` of the {owner} instead"
         )
-    return program.processes[0]
+    own = "filename" in part.options and part.options["filename"] is None
+    files = tuple(file._replace(name=_name(file.name, number, own)) for file in program.files)
+    return _Made(program.processes[0], files, part.options.get("offset", 0) // context.page_size)
+
+
+def _name(name: str, number: int, own: bool) -> str:
+    """The name of a part's file among those of all parts: files that the part, or one of its parts, has to itself get its number."""
+    return f"part{number + 1}:{name}" if own or re.match(r"part\d+:", name) else name
 
 
 def _build(owner: str, options: dict[str, Any], context: Context, join: Any) -> Program:
-    parts = options["parts"]
+    parts, processes = options["parts"], options["processes"]
     if not parts:
         raise InputError(f"workload {owner}: parts is empty; it needs at least one workload")
+    numbers = range(1, processes + 1) if processes > 1 else (0,)
+    contexts = {number: context._replace(seed=draws.child(context.seed, number)) for number in numbers}
+    made = {number: [_part(owner, n, part, own) for n, part in enumerate(parts)] for number, own in contexts.items()}
+    merged = Files()
+    suffix = {number: f".{number}" if processes > 1 and not options.get("shared_files", False) else "" for number in numbers}
+    places = {number: [merged.add(one.files, suffix[number]) for one in made[number]] for number in numbers}
+    files = merged.made(owner)
 
     def process(number: int) -> Process:
-        own = context._replace(seed=draws.child(context.seed, number))
-        made = [_part(owner, n, part, own) for n, part in enumerate(parts)]
-        known = [part.ops for part in made if part.ops is not None]
+        own = [moved(one.process, one.files, place, files) for one, place in zip(made[number], places[number], strict=True)]
+        areas = one_address_space(owner, own, [one.first for one in made[number]])
+        known = [part.ops for part in own if part.ops is not None]
         repeat = options.get("repeat", 1)
-        ops = sum(known) * repeat if len(known) == len(made) else None
-        return Process(owner, max(part.pages for part in made), lambda: join(made, options, own), ops)
+        ops = sum(known) * repeat if len(known) == len(own) else None
+        return Process(owner, max(part.pages for part in own), lambda: join(own, options, contexts[number]), ops, areas)
 
-    return one_or_many(owner, options["processes"], process)
+    return one_or_many(owner, processes, process)._replace(files=files)
 
 
 def _one_after_another(parts: list[Process], options: dict[str, Any], _context: Context) -> Iterator[Chunk]:

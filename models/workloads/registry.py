@@ -1,12 +1,17 @@
 """Workloads that a configuration can name (`workloads[].kind`)."""
 
 from models.registry import REQUIRED, Entry, Option
+from models.workloads.io_readers.registry import REGISTRY as IO_READERS
 from models.workloads.readers.registry import REGISTRY as READERS
 
 _OWN = "definition"
 _PROCESSES = Option(
     "processes", "int", "", 1, "with N > 1: a parent starts N processes of this workload, each with its own memory, and waits", "", 1, 4096
 )
+
+_SHARED_FILES = Option("shared_files", "bool", "", False, "with several processes: all use the same files, instead of files of their own")
+_ADVICES = ("normal", "random", "sequential", "willneed", "dontneed", "noreuse")
+_FIO = "called as in fio 3 (HOWTO)"
 
 
 def _pattern(*more: Option, write_ratio: float = 0.3) -> tuple[Option, ...]:
@@ -58,6 +63,7 @@ REGISTRY = (
             Option("parts", "list:part:workloads", "", REQUIRED, "the phases, in order"),
             Option("repeat", "int", "", 1, "how often the whole list runs", "", 1),
             _PROCESSES,
+            _SHARED_FILES,
         ),
     ),
     Entry(
@@ -69,6 +75,7 @@ REGISTRY = (
             Option("parts", "list:part:workloads", "", REQUIRED, "what is interleaved"),
             Option("weights", "list:float", "", None, "share of the ops of each part; none = equal"),
             _PROCESSES,
+            _SHARED_FILES,
         ),
     ),
     Entry(
@@ -106,6 +113,122 @@ REGISTRY = (
             ),
             Option("repeat", "int", "", 1, "how often the trace is run through", "", 1),
             _PROCESSES,
+        ),
+    ),
+    Entry(
+        "file",
+        "models.workloads.files:build",
+        "reads and writes of files through system calls or mappings",
+        "definition; option names of fio 3",
+        (
+            Option("size", "size", "B", "64MiB", "size of each file", _FIO, 1),
+            Option("nrfiles", "int", "", 1, "number of files", _FIO, 1, 100_000),
+            Option(
+                "filename", "str", "", None, "parts of phases and mix that give the same name use the same files; none = files of its own"
+            ),
+            Option("exists", "bool", "", True, "the files have their size at the start; false: they grow as they are written"),
+            Option(
+                "rw",
+                "choice",
+                "",
+                "read",
+                "rand: blocks at random; rw: reads and writes by write_ratio",
+                _FIO,
+                choices=("read", "write", "rw", "randread", "randwrite", "randrw"),
+            ),
+            Option("write_ratio", "float", "", 0.5, "share of writes of rw and randrw", "fio's rwmixwrite", 0, 1),
+            Option("random_distribution", "choice", "", "uniform", "of the blocks of all files", _FIO, choices=("uniform", "zipf")),
+            Option("alpha", "float", "", 0.9, "of zipf: 0 is uniform; 1 is Zipf's law", "", 0, 10),
+            _SCATTER,
+            Option(
+                "file_service_type",
+                "choice",
+                "",
+                "sequential",
+                "in order: one file after another, or one block of each in turn",
+                _FIO,
+                choices=("sequential", "roundrobin"),
+            ),
+            Option("block_size", "size", "B", "4KiB", "of one request; a write of part of a page may read it first", _FIO, 1, 1 << 28),
+            Option("accesses", "int", "", None, "number of requests; none = as many as `passes` needs", "", 0),
+            Option("passes", "int", "", 1, "requests for all blocks, so many times (at random: as many requests)", "", 0),
+            Option("think", "time", "ns", "100ns", "computing after each request", "", 0),
+            Option(
+                "method",
+                "choice",
+                "",
+                "call",
+                "call: read() and write(); mmap: private mapping (written pages become anonymous); mmap-shared: shared mapping",
+                choices=("call", "mmap", "mmap-shared"),
+            ),
+            Option("executable", "bool", "", False, "the mappings are program text (PROT_EXEC), which reclaim spares longer"),
+            Option("advice", "choice", "", "normal", "posix_fadvise at the start, or madvise of the mapping", "", choices=_ADVICES),
+            Option("end_advice", "choice", "", "normal", "posix_fadvise at the end; normal = none", "", choices=_ADVICES),
+            Option("fsync_every", "int", "", 0, "fsync (msync) after so many writes; 0 = never", "fio's fsync", 0),
+            Option("end_fsync", "bool", "", False, "fsync (msync) every file at the end", _FIO),
+            Option("unlink", "bool", "", False, "the files are deleted at the end", _FIO),
+            Option("offset", "size", "B", "0B", "where the mappings begin in the address space, for the parts of phases and mix", "", 0),
+            _PROCESSES,
+            _SHARED_FILES,
+        ),
+    ),
+    Entry(
+        "io-trace",
+        "models.workloads.io_trace:build",
+        "recorded block I/O as reads and writes of the devices' cached pages; gz, xz and bz2 are read directly",
+        "the file; see docs/workloads-files.md",
+        (
+            Option("file", "path", "", None, "the trace"),
+            Option("files", "list:path", "", None, "instead of `file`: several traces, each a process of its own, on the same devices"),
+            Option(
+                "format",
+                "choice",
+                "",
+                "auto",
+                "auto looks at the beginning of the file",
+                choices=("auto", *(reader.name for reader in IO_READERS)),
+            ),
+            Option(
+                "columns",
+                "list:str",
+                "",
+                None,
+                "text and csv: what each column is, of time, device, op, sector or offset, sectors or bytes, - (ignored); none = from a "
+                "heading, else by their number",
+            ),
+            Option("time_unit", "choice", "", "ns", "text and csv: unit of the time column", choices=("ns", "us", "ms", "s")),
+            Option("sector_size", "size", "B", "512B", "bytes of a sector", "Linux counts sectors of 512 bytes", 1, 1 << 20),
+            Option(
+                "device_size",
+                "size",
+                "B",
+                "auto",
+                "size of each device of the trace; auto = up to the last byte used, and at most as large as the device that holds it",
+                "",
+                1,
+            ),
+            Option(
+                "pacing",
+                "choice",
+                "",
+                "recorded",
+                "recorded: after each request sleep for as long as there was to the next; think: compute for `think`",
+                choices=("recorded", "think"),
+            ),
+            Option("think", "time", "ns", "100ns", "computing after each request with pacing: think", "", 0),
+            Option("time_scale", "float", "", 1.0, "factor for all recorded times", "", 0, 1_000_000),
+            Option(
+                "origin",
+                "choice",
+                "",
+                "first",
+                "recorded time at which a stream starts: its first request, the first of all `files` (common), or zero",
+                choices=("first", "common", "zero"),
+            ),
+            Option(
+                "backwards", "time", "ns", "1ms", "a time this much below an earlier one is taken as equal to it; more is an error", "", 0
+            ),
+            Option("repeat", "int", "", 1, "how often the trace is run through", "", 1),
         ),
     ),
 )

@@ -42,6 +42,7 @@ class Cpus:
         self.running: dict[Actor, int] = {}  # actor: when its turn began
         self.ready: deque[tuple[Actor, Event, int]] = deque()
         self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
+        self.alone: dict[Actor, Event] = {}  # those who compute for long, to be told when somebody queues
         self.busy = 0  # ns of all vCPUs, for turns that ended
 
     def deadline(self, actor: Actor, now: int) -> int:
@@ -105,6 +106,8 @@ class Cpus:
             self.ready.appendleft((actor, event, now))
         else:
             self.ready.append((actor, event, now))
+        if self.alone:
+            self._tell_all()
         yield event
 
     def solo(self) -> bool:
@@ -148,6 +151,49 @@ class Cpus:
             yield self.env.timeout(ns)
         if self.ready and self.turn_over(actor):
             yield from self.rotate(actor)
+
+    def spend(self, actor: Actor, ns: int) -> Steps:
+        """Compute for ns: at once if that is short, else with others having their turns in between.
+
+        Nobody's memory is touched meanwhile, so only who has the vCPU matters.
+        """
+        env = self.env
+        if ns <= self.quantum:
+            yield env.timeout(ns)
+            return
+        end = int(env.now) + ns
+        while True:
+            now = int(env.now)
+            left = end - now
+            if left <= 0:
+                return
+            if self.ready:
+                part = max(min(left, self._turn_end(actor) - now), self.least)
+                yield env.timeout(part)
+                if self.ready and self.turn_over(actor) and end > int(env.now):
+                    left = end - int(env.now)
+                    yield from self.rotate(actor)
+                    end = int(env.now) + left
+            else:
+                yield self._undisturbed(actor, left)
+
+    def _undisturbed(self, actor: Actor, ns: int) -> Event:
+        """Triggers after ns, or when somebody queues for a vCPU."""
+        event = self.alone[actor] = self.env.event()
+        timer = self.env.timeout(ns)
+        assert timer.callbacks is not None
+        timer.callbacks.append(lambda _: self._over(actor, event))
+        return event
+
+    def _over(self, actor: Actor, event: Event) -> None:
+        if self.alone.get(actor) is event:
+            del self.alone[actor]
+            event.succeed()
+
+    def _tell_all(self) -> None:
+        told, self.alone = self.alone, {}
+        for event in told.values():
+            event.succeed()
 
     def rotate(self, actor: Actor) -> Steps:
         """End the actor's turn and wait for the next."""

@@ -9,9 +9,10 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE, bin_of
-from models.memory.rounds import direct_step, nearly_empty, start_direct
-from models.vmstat import ALLOCSTALL_MOVABLE, NR_ACTIVE_ANON, NR_INACTIVE_ANON, PGSCAN_DIRECT_THROTTLE
+from models.memory.latency import bin_of
+from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.rounds import direct_step, nearly_empty, reclaimable, start_direct
+from models.vmstat import ALLOCSTALL_MOVABLE, PGSCAN_DIRECT_THROTTLE
 from sim.actors.cpus import Steps
 from sim.actors.kswapd import MAX_FAILURES
 
@@ -54,7 +55,7 @@ class DirectReclaim:
         """Would any zone pass its min mark if everything reclaimable were freed?"""
         vm = self.vm
         zone = vm.arrays.zone
-        pages = int(vm.vmstat[NR_ACTIVE_ANON] + vm.vmstat[NR_INACTIVE_ANON]) if vm.num[st.SWAP_FREE] > 0 else 0
+        pages = int(reclaimable(vm.pages))
         present = zone[:, st.MANAGED] > 0
         return bool((present & (zone[:, st.ZONE_FREE] + pages > zone[:, st.WMARK_MIN] + zone[:, st.RESERVE])).any())
 
@@ -85,7 +86,10 @@ class DirectReclaim:
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
+            crowded = vm.crowded
             yield env.timeout(step >> STEP_SHIFT)
+            while crowded is not None and crowded.full and not self.task.killed:
+                yield from self.task.wait_for(crowded.room(), memory=1, iowait=1)
             if cpus.ready and cpus.turn_over(self.task):
                 yield from cpus.rotate(self.task)
             if code == WAIT_PAGE:

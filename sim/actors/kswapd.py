@@ -12,13 +12,14 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.frames import node_balanced
+from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.rounds import balance_step, start_balance
 from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
 from sim.actors.cpus import Actor, Steps
 
 if TYPE_CHECKING:
+    from sim.actors.disk import Disk
     from sim.vm import Vm
 
 SHORT_SLEEP = 100_000_000  # HZ / 10
@@ -130,9 +131,12 @@ class Kswapd(Actor):
             code = step & CODE_MASK
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
+            crowded = vm.crowded
             yield env.timeout((step >> STEP_SHIFT) + ahead)
             ahead = 0
-            if cpus.ready and cpus.turn_over(self):
+            if crowded is not None and crowded.full:
+                yield from self._wait_for_room(crowded)
+            elif cpus.ready and cpus.turn_over(self):
                 yield from cpus.rotate(self)
             if self.progress is not None:
                 self._tell()
@@ -140,15 +144,27 @@ class Kswapd(Actor):
                 yield from self._wait_for_writeback()
         return code == DONE
 
+    def _wait_for_room(self, disk: Disk) -> Steps:
+        """The device's queue is full: off the CPU until it has room."""
+        self._block()
+        while disk.full:
+            yield disk.room()
+        yield from self._unblock()
+
     def _wait_for_writeback(self) -> Steps:
         """Everything met is still being written: sleep until some of it is, at most a tenth of a second."""
         vm = self.vm
-        vm.cpus.release(self)
-        vm.psi.change(running=-1, memstall_running=-1)
+        self._block()
         goal = vm.written + CLUSTER
-        end = int(vm.env.now) + WRITEBACK_SLEEP
-        while vm.written < goal and int(vm.env.now) < end and vm.swap is not None:
-            step = max(vm.swap.busy_until - int(vm.env.now), 1) if vm.swap.busy_until > vm.env.now else end - int(vm.env.now)
-            yield vm.env.timeout(min(step, 1_000_000, end - int(vm.env.now)))
-        yield from vm.cpus.acquire(self)
-        vm.psi.change(running=1, memstall_running=1)
+        over = vm.env.timeout(WRITEBACK_SLEEP)
+        while vm.written < goal and not over.processed:
+            yield vm.next_write() | over
+        yield from self._unblock()
+
+    def _block(self) -> None:
+        self.vm.cpus.release(self)
+        self.vm.psi.change(running=-1, memstall_running=-1)
+
+    def _unblock(self) -> Steps:
+        yield from self.vm.cpus.acquire(self)
+        self.vm.psi.change(running=1, memstall_running=1)

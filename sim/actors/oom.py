@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.memory.fault import SIGNALS
+from models.memory.op_state import SIGNALS
 from models.vmstat import OOM_KILL
 from sim.errors import UserError
 

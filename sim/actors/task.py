@@ -9,15 +9,19 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.fault import (
+from models.memory.op_state import (
     CODE_MASK,
     DONE,
     NEED_RECLAIM,
     OP,
+    S_ACCESSES,
+    S_CALL,
     S_CURSOR,
     S_END,
     S_FAULT_KIND,
     S_FAULT_START,
+    S_PAUSE,
+    S_PAUSE_PAGES,
     S_PROCESS,
     S_WAIT_MEMORY,
     S_WAIT_SLOT,
@@ -25,14 +29,18 @@ from models.memory.fault import (
     SIGNALS,
     STEP_SHIFT,
     STREAM_NUMBERS,
+    THROTTLE,
     WAIT_PAGE,
     WAIT_READ,
     make_stream,
 )
 from models.memory.steps import UNMAP_STRETCH, end_process, run_ops
+from models.memory.throttle import POLL_PAGES
+from models.workloads import stream as ops
 from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
+from sim.actors.file_ops import advise, check_calls, delete_file, sync_files
 from sim.actors.oom import kill_one
 from sim.errors import UserError
 
@@ -56,17 +64,22 @@ class Task(Actor):
         self.process = process
         self.oom_score_adj = oom_score_adj
         self.group: list[Task] = []
+        self.files: Array = np.zeros((0, 2), np.int64)  # first page and pages of each file of its program
         self.children: list[Task] = []
         self.own = np.zeros(STREAM_NUMBERS, np.int64)
         self.own[S_PROCESS] = number
         self.own[S_FAULT_START] = self.own[S_FAULT_KIND] = -1
+        self.own[S_PAUSE_PAGES] = POLL_PAGES
         self.ended = vm.env.event()
         self.killed = False
         self.started = False
         self.status = "stopped"
         self.began = self.finished = 0
+        self.parent: Task | None = None
+        self.child_ended: Event | None = None  # triggered at the next end of a child, where this task waits for one
         self.nap: Event | None = None  # what a sleeping or waiting task hangs on
         self.reclaim = DirectReclaim(vm, self)
+        self.stuck_at = (-1, -1)  # the access that reclaim was last needed for
 
     @property
     def alive(self) -> bool:
@@ -95,6 +108,9 @@ class Task(Actor):
         vm.psi.change(running=-1)
         self.finished = int(vm.env.now)
         self.ended.succeed()
+        waiting = self.parent.child_ended if self.parent is not None else None
+        if waiting is not None and not waiting.triggered:
+            waiting.succeed()
 
     def _chunks(self) -> Iterator[Chunk]:
         """The process's chunks, checked: compiled code trusts every page number."""
@@ -106,7 +122,9 @@ class Task(Actor):
     def _check_pages(self, op: Array, page: Array, cpu_ns: Array) -> None:
         last = page
         if (op > WRITE).any():
-            memory = op <= UNMAP
+            check_calls(self, op, page)
+        if (op > WRITE).any():
+            memory = (op <= WRITE) | (op == MAP) | (op == UNMAP)
             page = page[memory]
             last = page + np.where(op[memory] >= MAP, cpu_ns[memory].astype(np.int64) - 1, 0)
         if len(page) and (int(page.min()) < 0 or int(last.max()) >= self.process.pages):
@@ -146,7 +164,7 @@ class Task(Actor):
                         return
                     continue
             if step >> STEP_SHIFT:
-                yield env.timeout(step >> STEP_SHIFT)
+                yield from cpus.spend(self, step >> STEP_SHIFT)
             if cpus.ready and cpus.turn_over(self):
                 yield from cpus.rotate(self)
             if self.killed:
@@ -159,6 +177,8 @@ class Task(Actor):
                     yield event
                     vm.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
                     yield from cpus.acquire(self)
+            elif code == THROTTLE:
+                yield from self.sleep(int(own[S_PAUSE]), iowait=True)
             elif code == OP:
                 cursor = int(own[S_CURSOR])
                 own[S_CURSOR] = cursor + 1
@@ -168,8 +188,6 @@ class Task(Actor):
                     return
             if self.was_killed():
                 return
-            if code != NEED_RECLAIM and code != DONE:
-                self.reclaim.loops = 0
 
     def _solo_reads(self, stream: Any, now: int, step: int) -> tuple[int, int]:
         """Go on through reads that end before anything else happens; returns the time and report of the first other step."""
@@ -187,6 +205,10 @@ class Task(Actor):
         return self.killed
 
     def _reclaim(self) -> Steps:
+        place = int(self.own[S_ACCESSES]), int(self.own[S_CALL])
+        if place != self.stuck_at:  # an allocation in between succeeded
+            self.stuck_at = place
+            self.reclaim.loops = 0
         yield from self.reclaim.run()
         if self.reclaim.hopeless and not self.killed:
             self.reclaim.loops = 0
@@ -198,24 +220,25 @@ class Task(Actor):
         Only the wait for a refaulting working-set page counts as memory pressure.  None: the page is there already.
         """
         vm, own = self.vm, self.own
-        event = vm.swap.reading.get(int(own[S_WAIT_SLOT])) if vm.swap is not None else None
+        event = vm.read_of(int(own[S_WAIT_SLOT]))
         if event is not None:
             vm.cpus.leave(self, now + ns)
             vm.psi.announce(now + ns, -1, 1, int(own[S_WAIT_MEMORY]))
         return event
 
-    def sleep(self, ns: int, memory: bool = False) -> Steps:
-        """Off the CPU for ns; `memory`: while stalled in reclaim."""
-        yield from self._off_cpu(self.vm.env.timeout(ns), int(memory))
+    def sleep(self, ns: int, memory: bool = False, iowait: bool = False) -> Steps:
+        """Off the CPU for ns; `memory`: while stalled in reclaim; `iowait`: held back because of a device."""
+        yield from self.wait_for(self.vm.env.timeout(ns), int(memory), int(iowait))
 
-    def _off_cpu(self, until: Event, memory: int = 0) -> Steps:
+    def wait_for(self, until: Event, memory: int = 0, iowait: int = 0) -> Steps:
+        """Off the CPU until an event, or until the task is killed."""
         vm = self.vm
         vm.cpus.release(self)
-        vm.psi.change(running=-1, memstall_running=-memory)
+        vm.psi.change(running=-1, iowait=iowait, memstall_running=-memory)
         self.nap = vm.env.event()
         yield until | self.nap
         self.nap = None
-        vm.psi.change(running=1, memstall_running=memory)
+        vm.psi.change(running=1, iowait=-iowait, memstall_running=memory)
         yield from vm.cpus.acquire(self)
 
     def _do_op(self, op: int, page: int, value: int) -> Generator[Event, Any, bool]:
@@ -229,16 +252,35 @@ class Task(Actor):
             if child.started:
                 raise UserError(f"workload {self.workload}: process {page} is spawned twice")
             self.children.append(child)
+            child.parent = self
             child.start()
+        elif op == WAIT and page == ops.FEWER:
+            yield from self._wait_for_fewer(value)
         elif op == WAIT:
-            for child in self.children if page < 0 else [self._member(page)]:
-                if not child.started:
-                    raise UserError(f"workload {self.workload}: waits for process {page}, which was never spawned")
-                if not child.ended.triggered and not self.killed:
-                    yield from self._off_cpu(child.ended)
-        elif op not in (MAP, UNMAP):
-            raise UserError(f"workload {self.workload}: file operations need a page cache, which this version does not model")
+            yield from self._wait_for_children(page)
+        elif op == ops.FSYNC:
+            yield from sync_files(self, page)
+        elif op == ops.DELETE:
+            yield from delete_file(self, page)
+        elif op == ops.ADVISE:
+            yield from advise(self, page, value)
         return False
+
+    def _wait_for_children(self, page: int) -> Steps:
+        """Until one child, or all (page -1), have ended."""
+        for child in self.children if page < 0 else [self._member(page)]:
+            if not child.started:
+                raise UserError(f"workload {self.workload}: waits for process {page}, which was never spawned")
+            if not child.ended.triggered and not self.killed:
+                yield from self.wait_for(child.ended)
+
+    def _wait_for_fewer(self, limit: int) -> Steps:
+        """Until fewer than `limit` children are alive."""
+        self.children = [child for child in self.children if child.alive]
+        while len(self.children) >= max(limit, 1) and not self.killed:
+            self.child_ended = self.vm.env.event()
+            yield from self.wait_for(self.child_ended)
+            self.children = [child for child in self.children if child.alive]
 
     def _member(self, position: int) -> Task:
         if not 0 <= position < len(self.group):

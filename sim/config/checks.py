@@ -96,6 +96,14 @@ def _swap(config: Any) -> Iterator[Problem]:
         yield Problem(("backend", "kind"), show(backend), "none, as there is no swap: it keeps pages that go to swap slots; add `swap:`")
 
 
+def _filesystem(config: Any) -> Iterator[Problem]:
+    devices = _get(config, "devices")
+    names = list(devices) if isinstance(devices, Mapping) else []
+    device = _get(config, "filesystem", "device")
+    if isinstance(device, str) and device not in names:
+        yield Problem(("filesystem", "device"), show(device), f"a name from `devices`: {one_of(names)}", nearest(device, names))
+
+
 def _workloads(config: Any) -> Iterator[Problem]:
     workloads = _get(config, "workloads")
     seen: dict[str, int] = {}
@@ -142,4 +150,4 @@ def _sweep(config: Any) -> Iterator[Problem]:
 
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    return [problem for check in (_machine, _swap, _workloads, _times, _sweep) for problem in check(config)]
+    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _sweep) for problem in check(config)]

@@ -151,6 +151,29 @@ class Swap(Section):
     size: Annotated[Size, Key("size", "B", "its size", "", 64 << 10, 1 << 50)]
 
 
+class FilesystemSection(Section):
+    """Where the workloads' files are, and how they are read ahead."""
+
+    device: Annotated[str | None, Key("str", "", "name of a device of `devices` that holds the files; none = the first one")] = None
+    kind: Annotated[
+        str,
+        Key(
+            "choice",
+            "",
+            "whose habits it has: buffer heads, and whether reclaim may write its pages; raw = a block device without a file system",
+            "Linux 6.1 fs/ext4, fs/xfs, block/fops.c",
+            choices=("ext4", "xfs", "raw"),
+        ),
+    ] = "ext4"
+    read_ahead: Annotated[Size, Key("size", "B", "largest readahead window (read_ahead_kb); 0 turns it off", "Linux 6.1", 0, 1 << 30)] = (
+        _default("128KiB")
+    )
+    fault_around: Annotated[
+        Size, Key("size", "B", "block of a file that one fault maps (fault_around_bytes); a page turns it off", "Linux 6.1", 4096, 2 << 20)
+    ] = _default("64KiB")
+    max_request: Annotated[Size, Key("size", "B", "largest request (max_sectors_kb)", "Linux 6.1", 4096, 4 << 20)] = _default("1280KiB")
+
+
 class Output(Section):
     """What is recorded."""
 
@@ -254,6 +277,7 @@ class Config(Section):
     reclaim: Reclaim = _default({})
     devices: dict[Annotated[str, AfterValidator(_safe_name)], Device] = {}
     swap: Swap | None = None
+    filesystem: FilesystemSection = _default({})
     backend: BackendName = _default("none")
     workloads: Annotated[list[Workload], Field(min_length=1)]
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}

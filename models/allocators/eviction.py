@@ -1,0 +1,41 @@
+"""Evicting pages, step by step: the loop around an allocator's eviction protocol (models.allocators.pool), for `replay` and the tests.
+
+The machine's backends go through the same steps in compiled code, and drop names where this drops table entries.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from models.allocators.pool import EVICT_AT, EVICT_LEFT, Allocator, Objects, PoolArrays
+
+
+class Evicted(NamedTuple):
+    """What an eviction did.
+
+    offered   (identity, whether its owner let it go), in the order in which the allocator came to them
+    code      what evict_begin said at the end: 0, or -errno
+    pages     how many pages counted as reclaimed
+    """
+
+    offered: list[tuple[int, bool]]
+    code: int
+    pages: int
+
+
+def evict_pages(allocator: Allocator, arrays: PoolArrays, objects: Objects, pages: int, refuse: bool = True) -> Evicted:
+    """Evict so many pages.  The owner refuses pinned objects, unless the original asks nobody (refuse=False)."""
+    pool, num = arrays.pool, arrays.num
+    num[EVICT_LEFT], num[EVICT_AT] = pages, 0
+    offered: list[tuple[int, bool]] = []
+    count = 0
+    while (page := allocator.evict_begin(pool)) > 0:
+        while (handle := allocator.evict_next(pool, page)) >= 0:
+            who = int(objects.id_of[handle])
+            agreed = not (refuse and objects.pinned[who])
+            if agreed:
+                objects.handle_of[who] = 0
+                allocator.free(pool, handle)
+            offered.append((who, agreed))
+        count += allocator.evict_done(pool, page)
+    return Evicted(offered, int(page), count)
