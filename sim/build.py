@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.allocators import pool as pool_state
 from models.allocators.pool import Allocator, PoolArrays
 from models.backends.backend import BackendModule, BackendSetup
 from models.contents.rows import Rows
@@ -20,6 +22,7 @@ from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
+CLEAN_PER_FRAME = 2  # objects a page of zbud
 POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
 PTE_BYTES = 8
 MIN_FRAMES = 64
@@ -57,6 +60,8 @@ class Plan(NamedTuple):
     files: tuple[tuple[FilePlan, ...], ...] = ((),)  # of each program
     filesystem: Filesystem = Filesystem()
     dirty: Dirty = Dirty()
+    clean_allocator: Allocator | None = None  # of the backend's clean cache, where it has one and there are files
+    clean_options: dict[str, Any] = {}
 
 
 COST_COLUMNS = {
@@ -161,7 +166,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     if virtual >= 1 << 31:
         raise UserError(f"workloads: their address spaces add up to {virtual} pages; this version holds 2^31")
     num = scalars(plan, frames)
-    clean_cache = plan.backend.clean_part(plan.backend_options) is not None
+    clean_cache = plan.clean_allocator is not None
     set_scalars(num, zone, plan.filesystem, plan.dirty, plan.page_size, clean_cache)
     processes = [(item.process.name, item.process.pages, item.process.areas, item.program) for item in plan.processes]
     files = file_tables(processes, plan.files, contents, proc, virtual, slab_table(plan.page_size, clean_cache))
@@ -197,15 +202,34 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     return st.make_pages(*arrays), arrays
 
 
-def build_pool(plan: Plan, frames: int) -> PoolArrays:
-    """The backend's pool; a machine without one gets a pool that nobody asks."""
-    if plan.allocator is None:
-        from models.allocators.pool import NUMBERS, build_pool
+def no_pool() -> PoolArrays:
+    """A pool that nobody asks."""
+    none = np.zeros((1, 1), np.int32)
+    return pool_state.build_pool(none, none, none, np.zeros(1, np.int32), np.zeros(pool_state.NUMBERS, np.int64))
 
-        none = np.zeros((1, 1), np.int32)
-        return build_pool(none, none, none, np.zeros(1, np.int32), np.zeros(NUMBERS, np.int64))
+
+def build_pool(plan: Plan, frames: int) -> PoolArrays:
+    """The backend's pool of swapped pages."""
+    if plan.allocator is None:
+        return no_pool()
     create = plan.allocator.create
     return create(plan.page_size, frames, max(plan.swap_slots, 1), may_take=POOL_ROOM, **plan.allocator_options)
+
+
+def build_clean_cache(plan: Plan, frames: int, file_pages: int) -> tuple[PoolArrays, tuple[Any, ...]]:
+    """The backend's pool of clean pages, and its part of the arguments of make_backend."""
+    idle = resolve("models.backends.none:invalidate_nothing")
+    ask = resolve("models.backends.none:evict_nothing")
+    files = [item.file.pages for program in plan.files for item in program]
+    if plan.clean_allocator is None:
+        pool, one = no_pool(), np.zeros(1, np.int32)
+        return pool, (pool.pool, idle, idle, ask, idle, idle, one, one, np.zeros((1, 1), np.int32), one)
+    own = plan.clean_allocator
+    handles = CLEAN_PER_FRAME * frames
+    pool = own.create(plan.page_size, frames, handles, **plan.clean_options)
+    clean, owner = np.zeros(file_pages, np.int32), np.zeros(handles, np.int32)
+    functions = own.alloc, own.free, own.evict_begin, own.evict_next, own.evict_done
+    return pool, (pool.pool, *functions, clean, owner, *resolve("models.backends.tmem_files:create")(files))
 
 
 def _clean_functions(backend: BackendModule) -> tuple[Any, ...]:
@@ -213,6 +237,12 @@ def _clean_functions(backend: BackendModule) -> tuple[Any, ...]:
     own = (backend.put, backend.get, backend.flush, backend.flush_file, backend.shrink)
     nothing = (resolve(f"models.backends.none:{name}") for name in ("store", "get", "invalidate", "invalidate", "get"))
     return tuple(mine or idle for mine, idle in zip(own, nothing, strict=True))
+
+
+def _counters(plan: Plan, clean_pool: PoolArrays) -> Callable[[Array], dict[str, int]]:
+    """The backend's counters, and those of its clean pages' allocator."""
+    own = plan.clean_allocator
+    return lambda num: plan.backend.counters(num) | (own.counters(clean_pool) if own is not None else {})
 
 
 def build(plan: Plan) -> Built:
@@ -224,7 +254,8 @@ def build(plan: Plan) -> Built:
     alloc = plan.allocator.alloc if plan.allocator else idle
     free = plan.allocator.free if plan.allocator else idle
     stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
-    backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num)
+    clean_pool, clean = build_clean_cache(plan, frames, len(arrays.cache))
+    backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num, *clean)
     table, head, policy_num = plan.policy.create(frames, **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
@@ -244,8 +275,9 @@ def build(plan: Plan) -> Built:
         arrays=arrays,
         policy_num=policy_num,
         backend_num=stored.num,
-        backend_counters=b.counters,
+        backend_counters=_counters(plan, clean_pool),
         pool=pool,
+        clean_pool=clean_pool,
         pool_stat=plan.allocator.stat if plan.allocator else None,
         has_pool=plan.allocator is not None,
     )

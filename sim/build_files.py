@@ -59,6 +59,7 @@ class FileTables(NamedTuple):
     file: Array
     opens: Array
     slab: Array
+    stolen: Array
 
 
 class ContentRows:
@@ -88,7 +89,7 @@ def _files(programs: Sequence[Sequence[FilePlan]], contents: ContentRows) -> tup
     file = np.zeros((max(len(flat), 1), fi.FILE_COLUMNS), np.int64)
     starts = []
     number = page = 0
-    for program in programs:
+    for group, program in enumerate(programs):
         starts.append((number, page))
         firsts = file_pages([plan.file for plan in program])
         for plan, first in zip(program, firsts, strict=False):
@@ -99,6 +100,7 @@ def _files(programs: Sequence[Sequence[FilePlan]], contents: ContentRows) -> tup
             row[fi.CONTENT_FIRST] = contents.add(plan.contents.sizes)
             row[fi.CONTENT_ROWS] = len(plan.contents.sizes) // plan.contents.versions
             row[fi.CONTENT_SAME] = plan.contents.same_size
+            row[fi.GROUP] = group
             number += 1
         page += firsts[-1]
     if page > MOST_FILE_PAGES:
@@ -152,6 +154,7 @@ def file_tables(
     for row, (name, pages, mapped, program) in zip(proc, processes, strict=False):
         first_file, first_page = starts[program]
         row[st.FILE_BASE] = first_page
+        row[st.GROUP] = program
         row[st.AREA_FIRST], row[st.AREAS] = len(areas), len(mapped)
         row[st.OPEN_FIRST], row[st.OPENS] = opens, min(len(programs[program]), fi.OPEN_FILES)
         opens += int(row[st.OPENS])
@@ -164,7 +167,8 @@ def file_tables(
             areas.append((int(row[st.FIRST_PAGE]) + area.first, area.pages, first_file + area.file, area.offset, _flags(area)))
     table = np.array(areas, np.int64) if areas else np.zeros((1, fi.AREA_COLUMNS), np.int64)
     maps = np.zeros((max(virtual, 1) if areas else 1, 2), np.int32)
-    return FileTables(maps, table, cache, leaf, file, np.zeros((max(opens, 1), fi.OPEN_COLUMNS), np.int64), slab)
+    stolen = np.zeros((1 + len(programs), 2 * len(programs)), np.int64)
+    return FileTables(maps, table, cache, leaf, file, np.zeros((max(opens, 1), fi.OPEN_COLUMNS), np.int64), slab, stolen)
 
 
 def set_scalars(num: Array, zone: Array, filesystem: Filesystem, dirty: Dirty, page_size: int, clean_cache: bool) -> None:

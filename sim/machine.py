@@ -100,7 +100,7 @@ def _checked(vm: Vm) -> None:
     """Look at every invariant after every step."""
 
     def look() -> None:
-        bad = problems(vm.arrays, vm.built.pool)
+        bad = problems(vm.arrays, vm.built.pool, vm.built.clean_pool)
         if bad:
             raise AssertionError(f"at {int(vm.env.now)} ns the machine is not consistent:\n  " + "\n  ".join(bad))
 

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from models.backends.backend import BackendModule
 from models.compressors.compressor import Compressor
 from models.contents.rows import ContentContext, Rows
 from models.devices.device import Device
@@ -18,6 +19,7 @@ from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan
 from sim.build_files import Dirty, FilePlan, Filesystem
+from sim.config.parts import Part
 from sim.config.schema import Config
 from sim.errors import UserError
 
@@ -67,9 +69,21 @@ def _contents(config: Config, replication: int, compressor: Compressor) -> list[
     return rows
 
 
+def _clean_allocator(backend: BackendModule, config: Config) -> Part | None:
+    """The allocator of the backend's clean cache, if it has one.  Raises UserError for one that cannot evict."""
+    found = backend.clean_part(config.backend.options)
+    if found is None:
+        return None
+    part: Part = found[0]
+    if resolve(part.entry.target).evict_begin is None:
+        raise UserError(f"backend.ephemeral.allocator: {part.kind} cannot evict, and clean pages must be; zbud-zcache1 can")
+    return part
+
+
 def files_device(config: Config) -> str | None:
-    """Name of the device that holds the workloads' files: the one named, else the first."""
-    return config.filesystem.device or next(iter(config.devices), None)
+    """Name of the device that holds the workloads' files: the one named, else the first; None without any."""
+    wanted = config.filesystem.device
+    return next(iter(config.devices), None) if wanted == "auto" else wanted
 
 
 def plan_devices(config: Config) -> dict[str, Device]:
@@ -147,6 +161,7 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
     device = devices[config.swap.device] if config.swap else None
     sysctl = machine.sysctl
     allocator = pooled[0] if pooled else None
+    clean = _clean_allocator(backend, config) if any(files) else None
     plan = Plan(
         memory=machine.memory,
         page_size=machine.page_size,
@@ -172,6 +187,8 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         log=log,
         files=tuple(files),
         filesystem=Filesystem(*(getattr(config.filesystem, name) for name in Filesystem._fields)),
+        clean_allocator=resolve(clean.entry.target) if clean else None,
+        clean_options=clean.options if clean else {},
         dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),
     )
     return plan, programs

@@ -59,6 +59,7 @@ class Arrays(NamedTuple):
     file: Array
     opens: Array
     slab: Array
+    stolen: Array
 
 
 class Built(NamedTuple):
@@ -72,7 +73,8 @@ class Built(NamedTuple):
     policy_num: Array
     backend_num: Array
     backend_counters: Callable[[Array], dict[str, int]]
-    pool: Any  # PoolArrays
+    pool: Any  # PoolArrays of swapped pages
+    clean_pool: Any  # PoolArrays of clean pages of files
     pool_stat: Any  # compiled: brings the pool's tally up to date
     has_pool: bool
 

@@ -164,7 +164,7 @@ DAMAGES: list[tuple[Damage, str]] = [
     (a_frame_mapped_twice, "a frame is mapped twice"),
     (a_lost_frame, "anonymous frames that belong to no page"),
     (cell("frame", frame, st.PAGE), "a mapped frame belongs to another page"),
-    (kind(frame, st.FILE), "a mapped frame belongs to another page"),
+    (kind(frame, st.FILE), "the page cache's frames are not those of kind file"),
     (kind(frame, st.FREE), "do not make"),
     (kind(of_kind(st.POOL), st.TABLE), "frames of kind pool"),
     (kind(of_kind(st.TABLE), st.POOL), "page-table frames"),

@@ -76,6 +76,12 @@ def test_the_example() -> None:
         "vm.page-cluster": 3,
         "vm.min_free_kbytes": "auto",
         "vm.watermark_scale_factor": 10,
+        "vm.dirty_ratio": 20,
+        "vm.dirty_background_ratio": 10,
+        "vm.dirty_bytes": 0,
+        "vm.dirty_background_bytes": 0,
+        "vm.dirty_expire_centisecs": 3000,
+        "vm.dirty_writeback_centisecs": 500,
     }
     assert config.machine.scheduler["quantum"] == 4_000_000
     assert config.reclaim.policy.entry.target == "models.policies.linux_lru:LINUX_LRU"
@@ -260,7 +266,7 @@ def test_missing_keys_point_at_their_section() -> None:
     ]
     assert errors(SMALL.replace("kind: loop", "start: 1s")) == [
         "c.yaml:3:13: workloads.0: found nothing (null); expected `kind`, which names a workload: one of sequential, loop, uniform, zipf, "
-        "hotcold, phases, mix, trace"
+        "hotcold, phases, mix, trace, file, io-trace"
     ]
     assert errors(SMALL.replace("[{name: a, kind: loop}]", "[]")) == [
         "c.yaml:3:12: workloads: found an empty list; expected at least 1 of them"

@@ -19,6 +19,7 @@ from models.errors import InputError
 from models.registry import resolve
 from models.workloads import io_trace
 from models.workloads.io_readers.source import device_name
+from models.workloads.readers.source import BLOCK_BYTES
 from models.workloads.registry import REGISTRY
 from models.workloads.stream import FREAD, FWRITE, PARTIAL, SLEEP, Context, File, Program, call, file_pages
 from sim.config.parts import Pattern
@@ -257,6 +258,7 @@ BAD = {
     "mqsim letter": (b"0 0 8 8 1\n0 0 8 8 r\n", r"trace:2: column 5 \(op\): expected 0 \(write\) or 1 \(read\)"),
     "device name": (b"0 0 8 8 r\n0 sda 8 8 r\n", r"trace:2: column 2 \(device\): expected the number of a device"),
     "device too large": (b"0 1048576 8 8 r\n", r"trace:1: column 2 \(device\)"),
+    "major too large": (b"0 4095:1 8 8 r\n0 4096:1 8 8 r\n", r"trace:2: column 2 \(device\)"),
     "missing column": (b"0 8 8 r\n0 8 8\n", r"trace:2: expected 4 columns \(time, sector, sectors, op\); found '0 8 8'"),
     "extra column": (b"0 8 8 r\n0 8 8 r 5\n", r"trace:2: expected 4 columns"),
     "too many columns": (b"1 2 3 4 5 6\n", r"trace:1: 6 columns and no heading: say what they are"),
@@ -299,6 +301,12 @@ def test_settings_that_do_not_fit(tmp_path: Path, options: dict[str, Any], messa
     write(tmp_path, "", "x")
     with pytest.raises(InputError, match=message):
         program(**{"file": "trace", **options})
+
+
+def test_a_long_trace_is_no_long_pause(tmp_path: Path) -> None:
+    """Two months in steps of ten seconds, in three blocks of text."""
+    path = write(tmp_path, "".join(f"{n * 10**10} 0 8 r\n" for n in range(520_000)))
+    assert path.stat().st_size > 2.5 * BLOCK_BYTES and program(file=path).processes[0].ops == 520_000
 
 
 def test_an_epoch_as_origin_is_refused(tmp_path: Path) -> None:

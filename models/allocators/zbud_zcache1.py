@@ -70,7 +70,7 @@ PAGE, SIZE = 0, 1
 # columns of page; row 0 in a link = none; NEXT links spare rows
 SERIAL, NEXT, PREV, LIST, LEFT, RIGHT, OFFERED = range(7)
 # NEXT, PREV: neighbours in the list LIST; LEFT, RIGHT: its objects, 0 = vacant; OFFERED: places that an eviction has been through
-SPARE, CLAIMED = 0, -1  # LIST of a page that does not exist, and of one that is being evicted
+CLAIMED = -1  # LIST of a page that is being evicted
 
 # own numbers
 CHUNKS = FIRST_OWN  # of a page; also the number of the list of pages with two objects
@@ -143,7 +143,6 @@ def _take_page(page, num):
 def _return_page(page, head, num, p):
     """Give an unused page back to the VM."""
     take_out(page, NEXT, PREV, LIST, head, num, p)
-    page[p, LIST] = SPARE
     drop_row(page, NEXT, num, ROW_SPARE, p)
     num[PAGES_RETURNED] += 1
     num[META_INSIDE] -= num[HEADER]

@@ -45,3 +45,9 @@ NONE = BackendModule(create, lambda options: None, store, load, invalidate, lamb
 def invalidate_nothing(pool, value):
     """Stands where a pool's alloc and free would, in a machine without a pool."""
     return -1
+
+
+@compiled(int64(pool_t))
+def evict_nothing(pool):
+    """Stands where a pool's eviction would."""
+    return 0

@@ -9,7 +9,7 @@ REGISTRY = (
     Entry(
         "zcache",
         "models.backends.zcache:ZCACHE",
-        "zcache 1.0 behind frontswap: persistent pages in tmem",
+        "zcache 1.0: swapped pages behind frontswap (persistent), clean pages of files behind cleancache (ephemeral)",
         "Linux 3.1 drivers/staging/zcache/zcache-main.c and tmem.c",
         (
             Option(
@@ -48,6 +48,22 @@ REGISTRY = (
                     ),
                 ),
             ),
+            Option(
+                "ephemeral",
+                "group",
+                doc="the cleancache side; compressed like the other",
+                options=(
+                    Option(
+                        "allocator",
+                        "part:allocators",
+                        default="zbud-zcache1",
+                        doc="where compressed clean pages live; one that can evict",
+                        source="Linux 3.1 drivers/staging/zcache/zcache-main.c",
+                    ),
+                ),
+            ),
+            Option("frontswap", "bool", "", True, "keep swapped pages; false is the boot word nofrontswap", _TUNABLES),
+            Option("cleancache", "bool", "", True, "keep clean pages of files; false is the boot word nocleancache", _TUNABLES),
             Option(
                 "word_size",
                 "choice",

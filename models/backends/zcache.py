@@ -1,4 +1,4 @@
-"""zcache 1.0's persistent side behind frontswap: Linux 3.1 drivers/staging/zcache (zcache-main.c, tmem.c).
+"""zcache 1.0, its persistent side behind frontswap: Linux 3.1 drivers/staging/zcache (zcache-main.c, tmem.c).
 
 A put first drops an old page of that name, then demands a whole free page (the preload), then tests in this order: number of
 stored pages, compressed size, the pool's mean size, room in the pool.  A get keeps the page; it lives until its slot is freed.
@@ -17,9 +17,8 @@ import numpy as np
 from numba import int64
 
 from models.allocators.pool import COPY_ON_LOAD, MAY_TAKE, OP_COPIED, OP_WALKED, POOL_PAGES
-from models.backends import tmem
+from models.backends import tmem, zcache_clean
 from models.backends.backend import (
-    FIRST_OWN,
     INVALIDATES,
     LOADS,
     REFUSED,
@@ -29,6 +28,30 @@ from models.backends.backend import (
     BackendModule,
     BackendSetup,
 )
+from models.backends.zcache_numbers import (
+    COMPRESS_POOR,
+    COUNT_LIMIT,
+    COUNTERS,
+    CURR_OBJ,
+    CURR_OBJ_MAX,
+    CURR_OBJNODE,
+    CURR_OBJNODE_MAX,
+    DIST_COUNT,
+    DIST_CUMUL,
+    DIST_CURR,
+    FAILED_GET_FREE_PAGES,
+    FAILED_PERS_PUTS,
+    FLUSH_FOUND,
+    FLUSH_TOTAL,
+    FRONTSWAP_ON,
+    HEADER,
+    MAX_MEAN_ZSIZE,
+    MAX_ZSIZE,
+    MEAN_COMPRESS_POOR,
+    MOST_EPHEMERAL,
+    NUMBERS,
+    PUT_TO_FLUSH,
+)
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import note, settle_pool, spend, usable_frames
@@ -36,51 +59,7 @@ from models.memory.state import backend_t, pages_t
 
 ZV_HEADER = {32: 36, 64: 40}
 DIST_BYTES = 64
-
-MAX_ZSIZE, MAX_MEAN_ZSIZE, COUNT_LIMIT, HEADER = range(FIRST_OWN, FIRST_OWN + 4)
-(
-    FAILED_PERS_PUTS,
-    COMPRESS_POOR,
-    MEAN_COMPRESS_POOR,
-    FAILED_GET_FREE_PAGES,
-    FAILED_ALLOC,
-    PUT_TO_FLUSH,
-    ABORTED_PRELOAD,
-    FLUSH_TOTAL,
-    FLUSH_FOUND,
-    FLOBJ_TOTAL,
-    FLOBJ_FOUND,
-    CURR_OBJ,
-    CURR_OBJ_MAX,
-    CURR_OBJNODE,
-    CURR_OBJNODE_MAX,
-) = range(FIRST_OWN + 4, FIRST_OWN + 19)
-DIST_CURR = 64  # zv_curr_dist_counts, one a 64 bytes of header and data
-DIST_COUNT = 1100  # 64 KiB pages have 1024 classes
-DIST_CUMUL = DIST_CURR + DIST_COUNT
-NUMBERS = DIST_CUMUL + DIST_COUNT
-
-COUNTERS = {
-    "curr_obj_count": CURR_OBJ,
-    "curr_obj_count_max": CURR_OBJ_MAX,
-    "curr_objnode_count": CURR_OBJNODE,
-    "curr_objnode_count_max": CURR_OBJNODE_MAX,
-    "flush_total": FLUSH_TOTAL,
-    "flush_found": FLUSH_FOUND,
-    "flobj_total": FLOBJ_TOTAL,
-    "flobj_found": FLOBJ_FOUND,
-    "failed_pers_puts": FAILED_PERS_PUTS,
-    "compress_poor": COMPRESS_POOR,
-    "mean_compress_poor": MEAN_COMPRESS_POOR,
-    "failed_get_free_pages": FAILED_GET_FREE_PAGES,
-    "failed_alloc": FAILED_ALLOC,
-    "put_to_flush": PUT_TO_FLUSH,
-    "aborted_preload": ABORTED_PRELOAD,
-    "frontswap_succ_stores": STORES,
-    "frontswap_failed_stores": REFUSED,
-    "frontswap_loads": LOADS,
-    "frontswap_invalidates": INVALIDATES,
-}
+PAGE_HEADER, CHUNK = 128, 64  # of zbud
 
 
 def create(setup: BackendSetup, options: dict[str, Any]) -> BackendArrays:
@@ -91,6 +70,8 @@ def create(setup: BackendSetup, options: dict[str, Any]) -> BackendArrays:
     num[MAX_MEAN_ZSIZE] = own["zv_max_mean_zsize"]
     num[COUNT_LIMIT] = own["zv_page_count_policy_percent"] * setup.total_pages // 100
     num[HEADER] = ZV_HEADER[int(options["word_size"])]
+    num[FRONTSWAP_ON] = int(options.get("frontswap", True))
+    num[MOST_EPHEMERAL] = setup.page_size - PAGE_HEADER - CHUNK
     return BackendArrays(tmem.create(setup.slots), num)
 
 
@@ -176,6 +157,8 @@ def put(backend, pages, s, clen):
 @compiled(int64(backend_t, pages_t, int64, int64))
 def store(backend, pages, s, size):
     num = backend.num
+    if num[FRONTSWAP_ON] == 0:
+        return 0
     clen = abs(size)
     page = pages.num[st.PAGE_SIZE]
     clen = min(clen, page + page // 16 + 67)  # what LZO makes of an incompressible page at worst
@@ -221,6 +204,12 @@ def invalidate(backend, pages, s):
     return found
 
 
+def _clean_part(options: dict[str, Any]) -> tuple[Any, Any] | None:
+    if not options.get("cleancache", False):
+        return None
+    return options["ephemeral"]["allocator"], options["persistent"]["compressor"]
+
+
 ZCACHE = BackendModule(
     create,
     lambda options: (options["persistent"]["allocator"], options["persistent"]["compressor"]),
@@ -228,4 +217,10 @@ ZCACHE = BackendModule(
     load,
     invalidate,
     counters,
+    _clean_part,
+    zcache_clean.put,
+    zcache_clean.get,
+    zcache_clean.flush,
+    zcache_clean.flush_file,
+    zcache_clean.shrink,
 )

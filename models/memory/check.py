@@ -152,10 +152,11 @@ def _slots(a: Any) -> list[str]:
     return bad
 
 
-def _pool(a: Any, pool: Any) -> list[str]:
+def _pool(a: Any, pool: Any, clean: Any) -> list[str]:
     bad = []
     num = pool.num
-    if num[ps.PAGES_TAKEN] - num[ps.PAGES_RETURNED] != a.num[st.POOL_FRAMES]:
+    pools = [num] if clean is None else [num, clean.num]
+    if sum(int(own[ps.PAGES_TAKEN] - own[ps.PAGES_RETURNED]) for own in pools) != a.num[st.POOL_FRAMES]:
         bad.append("the pool's pages are not the VM's frames for it")
     held = a.slot[:, st.HANDLE] > 0
     if int(held.sum()) != num[ps.OBJECTS] or int(a.slot[held, st.STORED_SIZE].sum()) != num[ps.PAYLOAD]:
@@ -165,10 +166,10 @@ def _pool(a: Any, pool: Any) -> list[str]:
     return bad
 
 
-def problems(arrays: Any, pool: Any) -> list[str]:
+def problems(arrays: Any, pool: Any, clean: Any = None) -> list[str]:
     """What is wrong with the machine, in words; empty if nothing is.
 
-    arrays: sim.vm.Arrays; pool: models.allocators.pool.PoolArrays of the backend's pool.
+    arrays: sim.vm.Arrays; pool, clean: models.allocators.pool.PoolArrays of the backend's pools of swapped and of clean pages.
     """
     kind = arrays.frame[:, st.FLAGS] >> st.KIND_SHIFT
     return [
@@ -179,5 +180,5 @@ def problems(arrays: Any, pool: Any) -> list[str]:
         *file_problems(arrays, kind),
         *_links(arrays),
         *_slots(arrays),
-        *_pool(arrays, pool),
+        *_pool(arrays, pool, clean),
     ]

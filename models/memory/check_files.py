@@ -103,7 +103,7 @@ def _mappings(a: Any, frames: np.ndarray) -> list[str]:
     found = set()
     for f in heads.tolist():
         p, before = int(a.frame[f, st.MAPS]), 0
-        while p > 0 and len(found) <= len(wanted):
+        while 0 < p <= len(a.maps) and len(found) <= len(wanted):
             found.add((f, p - 1))
             if a.maps[p - 1, fi.MAP_PREV] != before:
                 bad.append(f"frame {f}: its mappings are not linked back")

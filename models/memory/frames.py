@@ -148,10 +148,10 @@ def give_frame(pages, f):
 
 @compiled(void(backend_t, pages_t))
 def settle_pool(backend, pages):
-    """Take or give frames until the VM holds as many for the pool as the pool says it has."""
-    number = backend.pool.num
+    """Take or give frames until the VM holds as many for the backend's pools as they say they have."""
+    number, clean = backend.pool.num, backend.clean_pool.num
     num = pages.num
-    want = number[PAGES_TAKEN] - number[PAGES_RETURNED]
+    want = number[PAGES_TAKEN] - number[PAGES_RETURNED] + clean[PAGES_TAKEN] - clean[PAGES_RETURNED]
     while num[st.POOL_FRAMES] < want:
         f = take_frame(pages, st.POOL, MIN_MARK)  # the pool was told of frames above the min marks: it gets those
         if f < 0:

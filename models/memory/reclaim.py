@@ -14,7 +14,7 @@ from models.memory import state as st
 from models.memory.dirty import write_one
 from models.memory.filemap import unmap_page
 from models.memory.frames import give_frame, note, settle_pool, spend
-from models.memory.pagecache import forget_page
+from models.memory.pagecache import file_of, forget_page
 from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
@@ -180,6 +180,7 @@ def reclaim_anonymous(m, ctx, f, purpose):
         put_back(m, f, st.KEEP)
         return 0
     spend(pages, purpose, pages.cost[st.C_FREE])
+    pages.stolen[ctx[st.X_WHO], 2 * pages.proc[process, st.GROUP]] += 1
     evict(m, f, s)
     return 1
 
@@ -217,6 +218,7 @@ def reclaim_file(m, ctx, f, only_clean, purpose):
             put_back(m, f, st.KEEP)
         return 0
     spend(pages, purpose, pages.cost[st.C_FREE])
+    pages.stolen[ctx[st.X_WHO], 2 * pages.file[file_of(pages, q), fi.GROUP] + 1] += 1
     shadow = m.evicted(m.policy, pages, f)
     note(pages, st.E_FILE_DROP, q, f, -1, flags)
     forget_page(m, q, f, shadow)

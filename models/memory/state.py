@@ -10,7 +10,7 @@ from __future__ import annotations
 from numba import int64, types, uint16
 from numba.experimental import structref
 
-from models.allocators.pool import Links, Numbers, Table, alloc_t, pool_t
+from models.allocators.pool import Links, Numbers, Table, alloc_t, evict_begin_t, evict_done_t, evict_next_t, pool_t
 from models.borrow import boxed, view_of
 from models.jit import compiled
 
@@ -60,8 +60,8 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE = range(12, 18)
-PROC_COLUMNS = 18  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP = range(12, 19)
+PROC_COLUMNS = 19  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -228,6 +228,7 @@ pages_t = view_of(
         ("file", Wide),
         ("opens", Wide),
         ("slab", Wide),
+        ("stolen", Wide),  # int64[1 + groups, 2 * groups]: pages freed by each reclaimer, of each group's anonymous memory and files
     ),
 )
 
@@ -240,10 +241,29 @@ policy_t = view_of(PolicyType, (("table", Table), ("head", Links), ("num", Numbe
 
 
 class BackendType(types.StructRef):
-    """Any compressed-swap backend's state, its pool and the functions of the pool's allocator."""
+    """Any backend's state, its pools (of swapped pages, of clean pages of files) and the functions of their allocators."""
 
 
-backend_t = view_of(BackendType, (("pool", pool_t), ("alloc", alloc_t), ("free", alloc_t), ("table", Table), ("num", Numbers)))
+backend_t = view_of(
+    BackendType,
+    (
+        ("pool", pool_t),
+        ("alloc", alloc_t),
+        ("free", alloc_t),
+        ("table", Table),
+        ("num", Numbers),
+        ("clean_pool", pool_t),
+        ("clean_alloc", alloc_t),
+        ("clean_free", alloc_t),
+        ("evict_begin", evict_begin_t),
+        ("evict_next", evict_next_t),
+        ("evict_done", evict_done_t),
+        ("clean", Links),  # int32[file pages]: handle + 1 in the clean pool
+        ("owner", Links),  # int32[handles of the clean pool]: file page
+        ("trees", Table),  # of the files in tmem, see models.backends.tmem_files
+        ("groups", Links),
+    ),
+)
 
 # --- the policy contract (models/policies) --------------------------------------------------------------------------
 insert_t = types.FunctionType(int64(policy_t, pages_t, int64, int64))  # frame, shadow (slot or -1): put a new page on the lists
@@ -297,6 +317,7 @@ X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met
 X_IN_PASS, X_BEFORE = 14, 15  # a pass is under way; reclaimed when the round began
 X_DIRTY, X_UNQUEUED, X_CONGESTED, X_FILES = 16, 17, 18, 19  # of this pass: dirty pages, those not being written, those marked; file pages
 X_WRITTEN_FILE = 20  # file pages that reclaim began to write, for the policy's costs
+X_WHO = 21  # row of `stolen`: 0 kswapd, else 1 + the group of the process that reclaims
 X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
 
@@ -312,7 +333,7 @@ Machine = boxed(machine_t, "Machine")
     pages_owner(
         *(Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links),
         *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
-        *(Table, Wide, Links, Table, Wide, Wide, Wide),
+        *(Table, Wide, Links, Table, Wide, Wide, Wide, Wide),
     )
 )
 def make_pages(
@@ -343,6 +364,7 @@ def make_pages(
     file,
     opens,
     slab,
+    stolen,
 ):
     pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
@@ -352,6 +374,7 @@ def make_pages(
     pages.vmstat, pages.num, pages.cost, pages.cpu = vmstat, num, cost, cpu
     pages.ring, pages.log, pages.hist, pages.window = ring, log, hist, window
     pages.maps, pages.area, pages.cache, pages.leaf, pages.file, pages.opens, pages.slab = maps, area, cache, leaf, file, opens, slab
+    pages.stolen = stolen
     return pages
 
 
@@ -362,10 +385,20 @@ def make_policy(table, head, num):
     return policy
 
 
-@compiled(backend_owner(pool_t, alloc_t, alloc_t, Table, Numbers))
-def make_backend(pool, alloc, free, table, num):
+@compiled(
+    backend_owner(
+        *(pool_t, alloc_t, alloc_t, Table, Numbers),
+        *(pool_t, alloc_t, alloc_t, evict_begin_t, evict_next_t, evict_done_t, Links, Links, Table, Links),
+    )
+)
+def make_backend(
+    pool, alloc, free, table, num, clean_pool, clean_alloc, clean_free, evict_begin, evict_next, evict_done, clean, owner, trees, groups
+):
     backend = structref.new(backend_owner)
     backend.pool, backend.alloc, backend.free, backend.table, backend.num = pool, alloc, free, table, num
+    backend.clean_pool, backend.clean_alloc, backend.clean_free = clean_pool, clean_alloc, clean_free
+    backend.evict_begin, backend.evict_next, backend.evict_done = evict_begin, evict_next, evict_done
+    backend.clean, backend.owner, backend.trees, backend.groups = clean, owner, trees, groups
     return backend
 
 

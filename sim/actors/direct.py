@@ -31,6 +31,7 @@ class DirectReclaim:
         self.vm = vm
         self.task = task
         self.ctx = np.zeros(st.CONTEXT, np.int64)
+        self.ctx[st.X_WHO] = 1 + int(vm.arrays.proc[task.number, st.GROUP])
         self.loops = 0  # rounds without progress for the allocation at hand
         self.hopeless = False  # nothing is left to reclaim: time for the OOM killer
 

@@ -81,6 +81,12 @@ def _watermarks(config: Any, free: int) -> Iterator[Problem]:
         yield Problem(("machine", "sysctl", "vm.min_free_kbytes"), show(wanted), most)
 
 
+def _clean_only(config: Any) -> bool:
+    """Whether the backend was told to leave swap alone."""
+    options = _get(config, "backend", "options") or _get(config, "backend")
+    return isinstance(options, Mapping) and options.get("frontswap") is False
+
+
 def _swap(config: Any) -> Iterator[Problem]:
     devices = _get(config, "devices")
     names = list(devices) if isinstance(devices, Mapping) else []
@@ -92,7 +98,7 @@ def _swap(config: Any) -> Iterator[Problem]:
     if size and page and page > 0 and size // page > MOST_SLOTS:
         yield Problem(("swap", "size"), show(_get(swap, "size")), f"at most 2^31 pages of {units.format_size(page)}")
     backend = _kind(_get(config, "backend"))
-    if swap is None and isinstance(backend, str) and backend != "none":
+    if swap is None and isinstance(backend, str) and backend != "none" and not _clean_only(config):
         yield Problem(("backend", "kind"), show(backend), "none, as there is no swap: it keeps pages that go to swap slots; add `swap:`")
 
 
@@ -100,7 +106,7 @@ def _filesystem(config: Any) -> Iterator[Problem]:
     devices = _get(config, "devices")
     names = list(devices) if isinstance(devices, Mapping) else []
     device = _get(config, "filesystem", "device")
-    if isinstance(device, str) and device not in names:
+    if isinstance(device, str) and device != "auto" and device not in names:
         yield Problem(("filesystem", "device"), show(device), f"a name from `devices`: {one_of(names)}", nearest(device, names))
 
 

@@ -154,7 +154,7 @@ class Swap(Section):
 class FilesystemSection(Section):
     """Where the workloads' files are, and how they are read ahead."""
 
-    device: Annotated[str | None, Key("str", "", "name of a device of `devices` that holds the files; none = the first one")] = None
+    device: Annotated[str, Key("str", "", "name of a device of `devices` that holds the files; auto = the first one")] = "auto"
     kind: Annotated[
         str,
         Key(

@@ -35,10 +35,11 @@ COLUMNS = (
 
 
 def include_flags(root: Path) -> list[str]:
-    """Every folder of the project that holds headers, nearest first, and Python's."""
+    """Every folder of the project that holds headers, nearest first, and Python's; HAVE_CONFIG_H where it has been configured."""
     folders = sorted({path.parent for path in root.rglob("*.h")}, key=lambda folder: (len(folder.parts), str(folder)))
     python = sorted(Path("/usr/include").glob("python3*"))
-    return [f"-I{folder}" for folder in (*folders, *python)]
+    configured = any(path.with_name(f"{path.name}.in").exists() for path in root.rglob("*config.h"))
+    return [f"-I{folder}" for folder in (*folders, *python)] + ["-DHAVE_CONFIG_H"] * configured
 
 
 def cc1_command(command: list[str]) -> list[str]:
