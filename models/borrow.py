@@ -24,7 +24,8 @@ class View(types.Type):
 
     def __init__(self, owner):
         self.owner = owner
-        super().__init__(name=f"view({owner.name})")
+        # the class's name alone: a structref's own name lists all its fields, and stands in the name of every function that takes it
+        super().__init__(name=f"view({type(owner).__name__})")
 
     @property
     def key(self):

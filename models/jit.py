@@ -179,6 +179,18 @@ def compiled(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], A
     return wrap
 
 
+def outlined(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `compiled`, for a function that LLVM is to call, not to copy into each of its callers: whatever is large or rare."""
+    return compiled(signature, pipeline_class=_outlined_pipeline())
+
+
+@cache
+def _outlined_pipeline() -> Any:
+    from models.outline import Outlined
+
+    return Outlined
+
+
 def inlined(function: Callable[..., Any]) -> Any:
     """A small helper without a signature of its own: compiled inside each caller."""
     return numba.njit(inline="never")(function) if not numba_config.DISABLE_JIT else function

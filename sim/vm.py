@@ -6,6 +6,7 @@ empties the event log.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +90,7 @@ class Vm:
         self.pages = built.pages
         self.arrays = built.arrays
         self.num = built.arrays.num
+        self.ring_head = built.arrays.ring[0]
         self.vmstat = built.arrays.vmstat
         self.wakeup_ns = int(costs["wakeup"])
         self.cpus = Cpus(self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice")))
@@ -97,6 +99,9 @@ class Vm:
         self.swap: Disk | None = None
         self.swap_base = 0  # where on its device the swap area begins, pages
         self.files: Disk | None = None
+        file = built.arrays.file
+        self.file_first: list[int] = file[:, fi.FIRST].tolist()  # first file page of each file
+        self.file_shift: list[int] = (file[:, fi.DEVICE_PAGE] - file[:, fi.FIRST]).tolist()  # from there to its place on the device
         self.kswapd: Kswapd | None = None
         self.flusher: Flusher | None = None
         self.tasks: list[Task] = []
@@ -138,8 +143,7 @@ class Vm:
             assert self.swap is not None, "swap I/O without a swap device"
             return self.swap, self.swap_base + first
         assert self.files is not None, "file I/O without a device for files"
-        row = self.arrays.file[self.arrays.leaf[first >> fi.LEAF_SHIFT, fi.LEAF_FILE]]
-        return self.files, int(row[fi.DEVICE_PAGE]) + first - int(row[fi.FIRST])
+        return self.files, first + self.file_shift[bisect_right(self.file_first, first) - 1]
 
     def _submit(self, now: int, at: int, write: int, first: int, count: int, files: int) -> None:
         disk, place = self._place(first, files)
@@ -176,12 +180,14 @@ class Vm:
         num = self.num
         if num[st.RING] != 1 or self.psi.announced or not self.cpus.solo() or self.after_every_step is not None:
             return 0
-        at, write, first, count, files = self.arrays.ring[0].tolist()
+        at, write, first, count, files = self.ring_head.tolist()
         disk, place = self._place(first, files)
-        if write or not disk.solo or self.env.peek() <= disk.would_end(at, place, count):
+        if write or not disk.solo:
+            return 0
+        end = disk.serve_before(self.env.peek(), at, place, count)
+        if not end:
             return 0
         num[st.RING] = 0
-        end = disk.serve(at, 0, place, count)
         io_done(self.machine, end, 0, files, first, count)
         computed = now + (step >> STEP_SHIFT)
         self.psi.solo_read(computed, end, memory)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import note, spend
@@ -56,7 +56,7 @@ def list_tail(pages, which):
     return pages.num[fi.LIST_HEADS + 2 * (which - 1) + 1] - 1
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def set_dirty(pages, q, f):
     """File page q is dirty; 1 if it was not."""
     flags = int64(pages.frame[f, st.FLAGS])
@@ -99,7 +99,7 @@ def write_protect(pages, f):
         mapping = int64(pages.maps[mapping - 1, fi.MAP_NEXT])
 
 
-@compiled(void(pages_t, int64, int64))
+@outlined(void(pages_t, int64, int64))
 def start_writeback(pages, q, f):
     """Dirty page q goes under writeback; the caller queues the request."""
     clear_dirty(pages, q, f)
@@ -112,7 +112,7 @@ def start_writeback(pages, q, f):
     note(pages, st.E_FILE_WRITE, q, f, -1, 0)
 
 
-@compiled(void(pages_t, int64, int64))
+@outlined(void(pages_t, int64, int64))
 def write_one(pages, q, f):
     """Reclaim writes a single page; neighbours asked for one after another become one request."""
     start_writeback(pages, q, f)
@@ -126,7 +126,7 @@ def write_one(pages, q, f):
     queue_file_io(pages, 1, q, 1)
 
 
-@compiled(int64(pages_t, int64, int64, int64))
+@outlined(int64(pages_t, int64, int64, int64))
 def write_stretch(pages, number, index, budget):
     """Write up to `budget` dirty pages of a file in ascending order from page `index` on.
 
@@ -161,7 +161,7 @@ def write_stretch(pages, number, index, budget):
     return q - first if q < end else int64(-1)
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def file_read_done(m, first, count):
     """A device read of file pages ended: they are up to date."""
     pages = m.pages
@@ -173,7 +173,7 @@ def file_read_done(m, first, count):
     return 0
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def file_write_done(m, first, count):
     """A device write of file pages ended: they are clean unless dirtied since; one that reclaim met moves to the inactive tail."""
     pages = m.pages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.filemap import maybe_file_fault, unmap_page
 from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
@@ -36,7 +36,7 @@ from models.vmstat import (
 )
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def first_touch(m, stream, process, p, write):
     """Give virtual page p a zeroed frame."""
     pages = m.pages
@@ -86,7 +86,7 @@ def queue_read(pages, first, count):
     num[st.RING] += 1
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def read_slot(m, s, ahead):
     """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device."""
     pages = m.pages
@@ -115,7 +115,7 @@ def read_slot(m, s, ahead):
     return 1
 
 
-@compiled(int64(machine_t, Numbers, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64))
 def read_in(m, stream, process, p):
     """Read the fault's slot and its neighbours; DONE, or NEED_RECLAIM before anything changed."""
     pages = m.pages
@@ -163,7 +163,7 @@ def map_swapped(m, process, p, f, write):
     pages.proc[process, st.SWAPPED] -= 1
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def swap_fault(m, stream, process, p, write):
     """A fault on a swapped-out page."""
     pages = m.pages
@@ -208,7 +208,7 @@ def fault(m, stream, process, p, write):
     return write_protected(m, stream, process, p)
 
 
-@compiled(void(machine_t, int64))
+@outlined(void(machine_t, int64))
 def free_page(m, f):
     """An anonymous page's frame goes back, its swap-cache slot with it."""
     pages = m.pages
@@ -248,7 +248,7 @@ def drop_anonymous(m, process, p):
         free_page(m, f)
 
 
-@compiled(void(machine_t, int64, int64))
+@outlined(void(machine_t, int64, int64))
 def drop_page(m, process, p):
     """Unmap virtual page p for good, and its page-table page with its last entry."""
     pages = m.pages

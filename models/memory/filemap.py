@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.dirty import set_dirty
@@ -34,7 +34,7 @@ from models.vmstat import NR_ANON_PAGES, PGFAULT, PGMAJFAULT
 FRESH, COUNTED, AGAIN, RETRIED = range(4)  # S_TRIED: nothing yet; counted as a fault; to be started again after I/O; that is counted
 
 
-@compiled(void(pages_t, int64, int64, int64, int64, int64))
+@outlined(void(pages_t, int64, int64, int64, int64, int64))
 def map_page(pages, process, where, p, f, write):
     """Virtual page p maps file frame f; a mapping made for a read is read-only."""
     flags = pages.area[where, fi.AREA_FLAGS]
@@ -48,7 +48,7 @@ def map_page(pages, process, where, p, f, write):
     note(pages, st.E_FILE_MAP, p, f, -1, write)
 
 
-@compiled(void(machine_t, int64, int64, int64))
+@outlined(void(machine_t, int64, int64, int64))
 def unmap_page(m, process, p, use):
     """Virtual page p no longer maps its file page; `use`: the process ends or unmaps, so a young mapping counts as an access."""
     pages = m.pages
@@ -64,7 +64,7 @@ def unmap_page(m, process, p, use):
     remove_mapping(pages, f, p)
 
 
-@compiled(int64(pages_t, int64, int64, int64, int64))
+@outlined(int64(pages_t, int64, int64, int64, int64))
 def map_around(pages, o, process, where, p):
     """Map the pages in memory of the aligned block around virtual page p; 1 if p is mapped now."""
     num, pte, cache = pages.num, pages.pte, pages.cache
@@ -111,7 +111,7 @@ def read_missing(m, own, o, number, index, advice):
     return DONE if pages.cache[q] > 0 else read_one(m, own, q)
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
 def find_page(m, own, o, number, index, advice):
     """Bring the mapped page into memory and up to date: DONE, WAIT_READ or NEED_RECLAIM."""
     pages = m.pages
@@ -139,7 +139,7 @@ def find_page(m, own, o, number, index, advice):
     return DONE
 
 
-@compiled(int64(machine_t, int64, int64, int64))
+@outlined(int64(machine_t, int64, int64, int64))
 def copy_page(m, process, p, f):
     """A write to a private mapping: p gets an anonymous copy of file frame f; NEED_RECLAIM without a frame."""
     pages = m.pages
@@ -184,7 +184,7 @@ def end_fault(pages, own):
     return DONE
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
 def file_fault(m, own, process, where, p, write):
     """A fault of virtual page p, which is in area `where` and not mapped, or mapped read-only and written to."""
     pages = m.pages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import slab
 from models.memory import state as st
@@ -49,7 +49,7 @@ def content_of(pages, q):
     return size if size > 0 else -row[fi.CONTENT_SAME]
 
 
-@compiled(void(pages_t, int64))
+@outlined(void(pages_t, int64))
 def use_inode(pages, number):
     """The file is looked at: it has an inode in memory from now on."""
     row = pages.file[number]
@@ -75,7 +75,7 @@ def add_entry(pages, q):
         slab.add_object(pages, fi.NODE_CACHE)
 
 
-@compiled(void(machine_t, int64, int64, int64))
+@outlined(void(machine_t, int64, int64, int64))
 def add_page(m, q, f, remember):
     """Frame f holds file page q from now on; `remember`: the refault test is made if an eviction left its trace."""
     pages = m.pages
@@ -109,7 +109,7 @@ def drop_entry(pages, at):
         pages.vmstat[WORKINGSET_NODES] += 1
 
 
-@compiled(void(machine_t, int64, int64, int64))
+@outlined(void(machine_t, int64, int64, int64))
 def forget_page(m, q, f, shadow):
     """File page q leaves memory, off the lists already or not; `shadow` stays in its place unless it is -1.  The frame is freed."""
     pages = m.pages

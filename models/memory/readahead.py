@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import ask_frame, note, spend, usable_frames, want_kswapd
@@ -22,7 +22,7 @@ MISSES_MOST = 1000
 NONE = -1
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def open_file(pages, process, number):
     """The row of the process's record of a file; a new one starts with the device's window."""
     proc, opens = pages.proc, pages.opens
@@ -71,7 +71,7 @@ def missing(pages, first, start, count):
     return n
 
 
-@compiled(int64(machine_t, int64, int64, int64))
+@outlined(int64(machine_t, int64, int64, int64))
 def bring(m, q, mark, single):
     """Take a frame for a missing file page and fill it: 1 if a device read is needed, 0 if not, -1 without a frame."""
     pages = m.pages
@@ -91,7 +91,7 @@ def bring(m, q, mark, single):
     return 1
 
 
-@compiled(void(machine_t, int64, int64, int64))
+@outlined(void(machine_t, int64, int64, int64))
 def read_range(m, first, count, mark):
     """Read the pages of a range that are missing, as far as there is memory; `mark`: the file page that gets the mark, or -1."""
     pages = m.pages
@@ -114,7 +114,7 @@ def read_range(m, first, count, mark):
         queue_file_io(pages, 0, begin, length)
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
 def submit(m, own, number, start, size, ahead):
     """Read a window of a file, cut at its end, with the mark `ahead` pages before the window's end.
 
@@ -139,7 +139,7 @@ def submit(m, own, number, start, size, ahead):
     return DONE
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def forced(m, own, number, start, count):
     """Read exactly these pages, without a mark, in pieces."""
     num = m.pages.num
@@ -175,7 +175,7 @@ def first_hole(pages, number, index, most):
     return index + most
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64, int64, int64, int64))
 def read_window(m, own, o, number, index, start, size, ahead, most):
     """Record a decision and read it; a window whose mark would be on the page wanted now takes in the next one."""
     pages = m.pages
@@ -196,7 +196,7 @@ def read_window(m, own, o, number, index, start, size, ahead, most):
     return code
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64, int64))
 def decide(m, own, o, number, index, wanted, marked):
     """What to read for page `index` of a file, of which `wanted` pages are asked for: DONE, or NEED_RECLAIM with nothing changed.
 
@@ -232,7 +232,7 @@ def decide(m, own, o, number, index, wanted, marked):
     return submit(m, own, number, index, wanted, 0)
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
 def page_missing(m, own, o, number, index, wanted):
     """Readahead for a page that is not there (synchronous)."""
     row = m.pages.opens[o]
@@ -243,7 +243,7 @@ def page_missing(m, own, o, number, index, wanted):
     return decide(m, own, o, number, index, wanted, 0)
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64, int64))
 def page_marked(m, own, o, number, f, index, wanted):
     """Readahead for a page that carries the mark (asynchronous); the mark is taken off."""
     pages = m.pages
@@ -255,7 +255,7 @@ def page_marked(m, own, o, number, f, index, wanted):
     return code
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def read_around(m, own, o, number, index):
     """Readahead for a mapped page that is not there: the window lies around it."""
     row = m.pages.opens[o]

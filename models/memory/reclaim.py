@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.dirty import write_one
@@ -93,7 +93,7 @@ def queue_write(pages, f, s):
     pages.vmstat[NR_ZONE_WRITE_PENDING] += 1
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def write_out(m, ctx, process, f, s):
     """Store a dirty page in the backend (1: it can be freed now) or start writing it to the device (0)."""
     pages = m.pages
@@ -114,7 +114,7 @@ def write_out(m, ctx, process, f, s):
     return 0
 
 
-@compiled(void(machine_t, int64, int64))
+@outlined(void(machine_t, int64, int64))
 def evict(m, f, s):
     """Free a clean, unmapped swap-cache page and leave its shadow in the slot."""
     pages = m.pages
@@ -127,7 +127,7 @@ def evict(m, f, s):
     give_frame(pages, f)
 
 
-@compiled(void(machine_t, int64, int64))
+@outlined(void(machine_t, int64, int64))
 def put_back(m, f, verdict):
     """An isolated page stays; one that is activated gives up its slot if swap is more than half full."""
     pages = m.pages
@@ -159,7 +159,7 @@ def count_state(ctx, flags):
         ctx[st.X_CONGESTED] += 1
 
 
-@compiled(int64(machine_t, Numbers, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64))
 def reclaim_anonymous(m, ctx, f, purpose):
     """Swap an unreferenced anonymous page out; 1 if its frame was freed."""
     pages = m.pages
@@ -185,7 +185,7 @@ def reclaim_anonymous(m, ctx, f, purpose):
     return 1
 
 
-@compiled(void(machine_t, int64, int64))
+@outlined(void(machine_t, int64, int64))
 def unmap_everywhere(m, f, purpose):
     """Remove all mappings of a file's page."""
     pages = m.pages
@@ -195,7 +195,7 @@ def unmap_everywhere(m, f, purpose):
         unmap_page(m, process_of(pages, p), p, 0)
 
 
-@compiled(int64(machine_t, Numbers, int64, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
 def reclaim_file(m, ctx, f, only_clean, purpose):
     """Free an unreferenced page of a file; a dirty one waits for the flusher.  1 if its frame was freed."""
     pages = m.pages

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba import int64
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import node_balanced, spend
@@ -56,7 +56,7 @@ def begin_pass(m, ctx):
     return m.begin(m.policy, m.pages, ctx)
 
 
-@compiled(int64(machine_t, Numbers))
+@outlined(int64(machine_t, Numbers))
 def end_pass(m, ctx):
     """After the lists the shrinkers have their turn; kswapd sets the node's flags by what the pass met."""
     num = m.pages.num
@@ -73,7 +73,7 @@ def end_pass(m, ctx):
     return 0
 
 
-@compiled(int64(machine_t, Numbers, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64))
 def stretch(m, ctx, enough, deadline):
     """Go on with the pass until `enough` pages are reclaimed, the deadline, or its end (PASS_END)."""
     pages = m.pages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import NO_MARK, ask_frame, give_frame, settle_pool, spend, take_frame
@@ -18,7 +18,7 @@ from models.vmstat import NR_INACTIVE_ANON, NR_SLAB_RECLAIMABLE, SLABS_SCANNED, 
 BATCH = 128  # SHRINK_BATCH
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def add_page(pages, cache, must):
     """One more frame for a slab cache; `must`: even from below the marks.  0 if there is none."""
     row = pages.slab[cache]
@@ -35,7 +35,7 @@ def add_page(pages, cache, must):
     return 1
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def grow(pages, cache, n):
     """Allocate up to n objects; returns how many there was memory for above the marks."""
     row = pages.slab[cache]
@@ -48,7 +48,7 @@ def grow(pages, cache, n):
     return n
 
 
-@compiled(void(pages_t, int64))
+@outlined(void(pages_t, int64))
 def add_object(pages, cache):
     """Allocate one object that nobody can wait for: below the marks if need be, at worst without memory."""
     row = pages.slab[cache]
@@ -57,7 +57,7 @@ def add_object(pages, cache):
         add_page(pages, cache, 1)
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def release(pages, cache, n):
     """Free n objects; returns the frames that were freed with them."""
     row = pages.slab[cache]
@@ -109,7 +109,7 @@ def drop_entries(pages, at, n):
         pages.num[fi.IDLE_INODES] += 1
 
 
-@compiled(int64(pages_t, int64))
+@outlined(int64(pages_t, int64))
 def free_shadows(pages, n):
     """Forget the shadows of n nodes that hold nothing else; returns frames freed."""
     leaf, cache, num = pages.leaf, pages.cache, pages.num
@@ -132,7 +132,7 @@ def free_shadows(pages, n):
     return freed
 
 
-@compiled(int64(pages_t, int64))
+@outlined(int64(pages_t, int64))
 def free_inodes(pages, n):
     """Drop n idle inodes; returns frames freed."""
     file, num = pages.file, pages.num
@@ -164,7 +164,7 @@ def scan(m, cache, n):
     return release(pages, cache, min(n, pages.slab[cache, fi.OBJECTS]))
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def shrink_cache(m, cache, priority):
     """One shrinker's part in a reclaim pass at a priority; returns frames freed."""
     row = m.pages.slab[cache]
@@ -193,7 +193,7 @@ def shrink_cache(m, cache, priority):
     return freed
 
 
-@compiled(int64(machine_t, int64))
+@outlined(int64(machine_t, int64))
 def shrink_slab(m, priority):
     """All shrinkers in turn; returns frames freed."""
     freed = 0

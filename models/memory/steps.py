@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from numba import int64
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import slab
 from models.memory import state as st
 from models.memory.dirty import file_read_done, file_write_done
 from models.memory.fault import drop_page, fault, free_page
-from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, read_call, write_call
+from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, read_cached, read_call, write_call
 from models.memory.frames import give_frame, note, settle_pool
 from models.memory.op_state import (
     DONE,
     NEED_RECLAIM,
     OP,
     S_ACCESSES,
+    S_CALL,
     S_CURSOR,
     S_END,
     S_PROCESS,
@@ -36,7 +37,7 @@ OP_WRITE, OP_FREAD, OP_FWRITE, OP_MAP, OP_UNMAP, OP_SLAB = 1, 2, 3, 4, 5, 13  # 
 UNMAP_STRETCH = 8192  # pages freed before the log is looked at: each may write three events
 
 
-@compiled(int64(machine_t, int64, int64, int64))
+@outlined(int64(machine_t, int64, int64, int64))
 def drop_range(m, process, first, count):
     """Free `count` virtual pages of a process from its page `first` on."""
     pages = m.pages
@@ -81,7 +82,7 @@ def unmap_op(m, own, process, page, count):
     return 1 if at + n == count else 0
 
 
-@compiled(int64(machine_t, Numbers, int64, int64))
+@outlined(int64(machine_t, Numbers, int64, int64))
 def slab_op(m, own, page, count):
     """The kernel allocates or frees objects of a slab cache; NEED_RECLAIM behind those for which there was memory."""
     if page < 0:
@@ -105,7 +106,11 @@ def run_ops(m, stream, now, deadline):
     i, end = own[S_CURSOR], own[S_END]
     process = own[S_PROCESS]
     base = pages.proc[process, st.FIRST_PAGE]
-    touch = pages.cost[st.C_ACCESS]
+    file_base = pages.proc[process, st.FILE_BASE]
+    cost = pages.cost
+    touch = cost[st.C_ACCESS]
+    read_ns = cost[st.C_SYSCALL] + cost[st.C_LOOKUP] + cost[st.C_USER_KIB] * (num[st.PAGE_SIZE] >> 10)
+    in_files = 0
     clock = now
     code = DONE
     user = 0
@@ -130,6 +135,13 @@ def run_ops(m, stream, now, deadline):
             num[st.CLOCK] = clock
             code = fault(m, own, process, p, int64(op))
             accesses = 1
+        elif op == OP_FREAD and page[i] >> COUNT_SHIFT == 0 and own[S_CALL] == 0 and read_cached(m, process, file_base + page[i]):
+            clock += ns + read_ns
+            user += ns
+            in_files += read_ns
+            done += 1
+            i += 1
+            continue
         elif op <= OP_FWRITE:
             num[st.CLOCK] = clock
             code = read_call(m, own, process, page[i]) if op == OP_FREAD else write_call(m, own, process, page[i])
@@ -159,13 +171,14 @@ def run_ops(m, stream, now, deadline):
     num[st.CLOCK] = clock
     settle_pool(m.backend, pages)
     pages.cpu[st.BY_USER] += user
+    pages.cpu[st.BY_FILE] += in_files
     num[st.ACCESSES] += done
     own[S_ACCESSES] += done
     own[S_CURSOR] = i
     return report(pages, code, now)
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def read_done(m, first, count):
     """A device read of slots ended: the pages are there."""
     pages = m.pages
@@ -181,7 +194,7 @@ def read_done(m, first, count):
     return 0
 
 
-@compiled(int64(machine_t, int64, int64))
+@outlined(int64(machine_t, int64, int64))
 def write_done(m, first, count):
     """A device write of slots ended: the pages are clean and move to the inactive tail."""
     pages = m.pages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note
 from models.memory.state import machine_t, pages_t
@@ -112,7 +112,7 @@ def free_slot(pages, s):
         num[st.FREE_CLUSTERS_LEN] += 1
 
 
-@compiled(void(machine_t))
+@outlined(void(machine_t))
 def return_batch(m):
     """Bring the freed slots back: their copies in the backend die, the slots are free."""
     pages = m.pages
@@ -139,7 +139,7 @@ def release_slot(m, s):
     num[st.SLOT_RETURN] += 1
 
 
-@compiled(int64(machine_t))
+@outlined(int64(machine_t))
 def take_slot(m):
     """A slot for a page to be swapped out, or -1."""
     pages = m.pages
@@ -205,7 +205,7 @@ def window_size(hits, adjacent, most, before):
     return max(pages, before // 2)
 
 
-@compiled(int64(pages_t, int64, int64))
+@outlined(int64(pages_t, int64, int64))
 def plan_readahead(pages, process, p):
     """Slots to read for a fault of virtual page p, into pages.window in reading order; returns how many.
 

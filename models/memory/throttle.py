@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.jit import compiled
+from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.op_state import S_DIRTIED, S_PAUSE, S_PAUSE_PAGES, S_PAUSED_AT
@@ -37,7 +37,7 @@ TARGET_PAUSE = 10_000_000
 START_RATE = 100 << 20  # bytes/s: a device's bandwidth before it was measured
 
 
-@compiled(int64(pages_t))
+@outlined(int64(pages_t))
 def set_thresholds(pages):
     """Work out both thresholds into vmstat; returns the upper one, pages."""
     num, vmstat = pages.num, pages.vmstat
@@ -210,7 +210,7 @@ def want_flusher(pages):
         pages.num[fi.FLUSH] |= fi.FLUSH_BACKGROUND
 
 
-@compiled(int64(pages_t, Numbers))
+@outlined(int64(pages_t, Numbers))
 def balance(pages, own):
     """A writer looks at the limits: ns that it has to pause, 0 if it may go on.  Wakes the flusher where that is due."""
     num, vmstat = pages.num, pages.vmstat

@@ -47,6 +47,12 @@ def call(page: Any, pages: Any = 1) -> Any:
     return page + (pages - 1 << COUNT_SHIFT)
 
 
+def span(page: int) -> tuple[int, int]:
+    """First and last file page of a `call`."""
+    first = page & (1 << COUNT_SHIFT) - 1
+    return first, first + (page >> COUNT_SHIFT & (1 << COUNT_BITS) - 1)
+
+
 class File(NamedTuple):
     """One file of a program.
 

@@ -143,24 +143,29 @@ class Disk:
 
     @property
     def solo(self) -> bool:
-        """Whether `would_end` and `serve` are exact now."""
+        """Whether `serve_before` is exact now."""
         return self.elevator is None or not self.outstanding
 
-    def would_end(self, at: int, page: int, count: int) -> int:
-        """When a read wanted at `at` would end, were it queued now."""
-        return self._times(at, 0, page * self.page_size, count * self.page_size)[1] + self.round_trip
-
-    def serve(self, at: int, write: int, page: int, count: int) -> int:
-        """Queue a request that nothing else can disturb, without an event, and count it as ended: when it will have ended."""
-        if self.elevator is not None:  # it goes through, so that the elevator knows where the head is
-            self.elevator.add(at, write, page, count, Waiting(at, count, None))
+    def serve_before(self, limit: float, at: int, page: int, count: int) -> int:
+        """Serve a read that is over before `limit`, which nothing else can disturb, without an event: its end, or 0 and nothing is done."""
+        if self.elevator is None:
+            first, size = page * self.page_size, count * self.page_size
+            start, left = self._times(at, 0, first, size)
+            end = left + self.round_trip
+            if end >= limit:
+                return 0
+            self._commit(0, first, size, start, left)
+        else:
+            if self._times(at, 0, page * self.page_size, count * self.page_size)[1] + self.round_trip >= limit:
+                return 0
+            self.elevator.add(at, 0, page, count, Waiting(at, count, None))  # so that it knows where the head is
             self.elevator.pick(at)
-        start, end = self._take(at, write, page, count)
+            start, end = self._take(at, 0, page, count)
         if self.outstanding >= self.most_outstanding:
             self.most_outstanding = self.outstanding + 1
         if len(self.stretches) > KEPT_STRETCHES:
             self._settle(at)
-        self._count(write, count * self.page_size, at, start, end)
+        self._count(0, count * self.page_size, at, start, end)
         return end
 
     def submit(self, now: int, at: int, write: int, page: int, count: int, done: Done) -> Event:
@@ -212,7 +217,12 @@ class Disk:
     def _take(self, at: int, write: int, page: int, count: int) -> tuple[int, int]:
         """A request takes its place on a channel and on the link: its start and its end, the way back included."""
         first, size = page * self.page_size, count * self.page_size
-        start, end = self._times(at, write, first, size)
+        start, left = self._times(at, write, first, size)
+        self._commit(write, first, size, start, left)
+        return start, left + self.round_trip
+
+    def _commit(self, write: int, first: int, size: int, start: int, end: int) -> None:
+        """A request that starts and leaves the device at these times is taken."""
         heapreplace(self.channels, end)
         self.link_free[write & self.duplex] = end
         self.head = first + size
@@ -225,7 +235,6 @@ class Disk:
             stretch[0] = start
         if end > stretch[1]:
             stretch[1] = end
-        return start, end
 
     def _limit(self, start: int, size: int) -> None:
         """When the limits let the next request start."""

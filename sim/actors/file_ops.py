@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,35 +15,12 @@ from models.memory.op_state import CODE_MASK, DONE, NEED_RECLAIM, SIGNALS, STEP_
 from models.vmstat import NR_DIRTY
 from models.workloads import stream as ops
 from sim.actors.cpus import Steps
-from sim.errors import UserError
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
 
-Array = np.ndarray[Any, Any]
 STRETCH = 1024  # pages written before the device's queue is looked at
-PAGE_MASK = (1 << ops.COUNT_SHIFT) - 1
 ADVICE = {name: number for number, name in enumerate(ops.ADVICES)}
-
-
-def check_calls(task: Task, op: Array, page: Array) -> None:
-    """File pages that an op names must belong to a file of the program, a call's all to the same.  Raises UserError."""
-    calls = (op == ops.FREAD) | (op == ops.FWRITE)
-    single = (op == ops.DELETE) | (op == ops.ADVISE) | ((op == ops.FSYNC) & (page >= 0))
-    if not calls.any() and not single.any():
-        return
-    file = task.files
-    where = f"workload {task.workload}, process {task.process.name}"
-    if not len(file):
-        raise UserError(f"{where}: file operations, but its program has no files")
-    for pages in (page[calls], page[single]):
-        first = pages & PAGE_MASK
-        last = first + (pages >> ops.COUNT_SHIFT & (1 << ops.COUNT_BITS) - 1)
-        owner = np.searchsorted(file[:, 0], first, side="right") - 1
-        bad = (pages < 0) | (owner < 0) | (last >= file[owner, 0] + file[owner, 1])
-        if bad.any():
-            n = int(np.flatnonzero(bad)[0])
-            raise UserError(f"{where}: file pages {int(first[n])} to {int(last[n])} are not those of one file")
 
 
 def _number(task: Task, page: int) -> int:

@@ -37,10 +37,11 @@ from models.memory.op_state import (
 from models.memory.steps import UNMAP_STRETCH, end_process, run_ops
 from models.memory.throttle import POLL_PAGES
 from models.workloads import stream as ops
+from models.workloads.bounds import first_wrong
 from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
-from sim.actors.file_ops import advise, check_calls, delete_file, sync_files
+from sim.actors.file_ops import advise, delete_file, sync_files
 from sim.actors.oom import kill_one
 from sim.errors import UserError
 
@@ -115,24 +116,23 @@ class Task(Actor):
     def _chunks(self) -> Iterator[Chunk]:
         """The process's chunks, checked: compiled code trusts every page number."""
         for op, page, cpu_ns in self.process.chunks():
-            if len(page):
-                self._check_pages(op, page, cpu_ns)
+            wrong = first_wrong(op, page, cpu_ns, self.process.pages, self.files)
+            if wrong >= 0:
+                raise self._outside(int(op[wrong]), int(page[wrong]), int(cpu_ns[wrong]))
             yield op, page, cpu_ns
 
-    def _check_pages(self, op: Array, page: Array, cpu_ns: Array) -> None:
-        last = page
-        if (op > WRITE).any():
-            check_calls(self, op, page)
-        if (op > WRITE).any():
-            memory = (op <= WRITE) | (op == MAP) | (op == UNMAP)
-            page = page[memory]
-            last = page + np.where(op[memory] >= MAP, cpu_ns[memory].astype(np.int64) - 1, 0)
-        if len(page) and (int(page.min()) < 0 or int(last.max()) >= self.process.pages):
-            worst = int(last.max()) if int(last.max()) >= self.process.pages else int(page.min())
-            raise UserError(
-                f"workload {self.workload}, process {self.process.name}: page {worst} is outside its address space of "
-                f"{self.process.pages} pages"
-            )
+    def _outside(self, op: int, page: int, value: int) -> UserError:
+        """What is wrong with an op."""
+        where = f"workload {self.workload}, process {self.process.name}"
+        if op >= len(ops.OP_NAMES):
+            return UserError(f"{where}: there is no op {op}")
+        if op in (ops.READ, WRITE, MAP, UNMAP):
+            worst = page if page < 0 or op <= WRITE else page + value - 1
+            return UserError(f"{where}: page {worst} is outside its address space of {self.process.pages} pages")
+        if not len(self.files):
+            return UserError(f"{where}: file operations, but its program has no files")
+        first, last = ops.span(page)
+        return UserError(f"{where}: {ops.OP_NAMES[op]} of file pages {first} to {last}, which are not those of one file")
 
     def _chunk(self, chunk: Chunk) -> Steps:
         vm, own = self.vm, self.own

@@ -1,12 +1,13 @@
-"""Measure compiler jobs: how the memory of GCC's cc1 grows with its CPU time, over many C sources.
+"""Measure compiler jobs: how the memory of GCC's cc1 grows with its CPU time, over many C sources, and which pages it comes back to.
 
-    python tools/record/measure_build.py jobs OUT FOLDER...      compiles what can be compiled; writes OUT/jobs.csv, curves.csv, headers.csv
-    python tools/record/measure_build.py reuse TRACE.mpt         how often a compiler comes back to pages, from a recorded trace
-    python tools/record/measure_build.py table OUT DATA          the small tables that ship, DATA/build_jobs.csv and build_growth.csv
+    python tools/record/measure_build.py jobs OUT FOLDER...            compile what can be compiled: OUT/jobs.csv, curves.csv, headers.csv
+    python tools/record/measure_build.py text OUT NAME SOURCE          pages of cc1's own file in use, by window: OUT/text-NAME.csv
+    python tools/record/measure_build.py tables OUT TRACE.mpt DATA     the small tables that ship, in DATA
 
-For each source: the command line of cc1 from `gcc -###`, run alone; /proc/PID/status and schedstat about every millisecond; the
-headers from `gcc -M`; the size of the object file from `gcc -c`.  Every folder with headers of the source's project is searched for headers.
-It needs Linux, gcc and NumPy, and for `reuse` to be started in the project's folder.
+jobs: for each source, the command line of cc1 from `gcc -###`, run alone; /proc/PID/status and schedstat about every millisecond; the headers
+from `gcc -M`; the size of the object file from `gcc -c`.  Every folder of the project that holds headers is searched for them.
+text: the same command line under valgrind's lackey, a minute for every 60 million instructions.
+It needs Linux, gcc and NumPy, for `text` valgrind, and for `tables` to be started in the project's folder.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ FLAGS = ["-O2", "-w", "-fPIC"]
 PAUSE = 0.0007  # seconds between two looks
 LONGEST = 60.0  # seconds a job may take
 STEPS = 20  # points of the growth curve
+WINDOW = 10_000_000  # instructions of a window of `text`
+PARTS = 64  # equal parts of the recorded run, bits of a mask
+FEWEST = 10  # looks at a job for its curve to count
 COLUMNS = (
-    "project", "source", "cpu_ms", "anon_kib", "file_kib", "minor_faults", "source_bytes", "headers", "header_bytes", "output_bytes", "looks",
+    "project", "source", "cpu_ms", "anon_kib", "file_kib", "minor_faults", "source_bytes", "headers", "header_bytes",
+    "output_bytes", "looks",
 )  # fmt: skip
 
 
@@ -109,11 +114,19 @@ def measure(job: tuple[str, Path, list[str]]) -> tuple[dict[str, Any], np.ndarra
     ns, anon, file = (np.array(column) for column in zip(*looks, strict=True))
     high = np.maximum.accumulate(anon)
     curve = np.interp(np.linspace(0, 1, STEPS + 1), ns / max(cpu, ns[-1]), high, left=0)
-    row = dict(
-        project=project, source=source.name, cpu_ms=round(cpu / 1e6, 1), anon_kib=int(high[-1]), file_kib=int(file.max()),
-        minor_faults=faults, source_bytes=source.stat().st_size, headers=len(headers),
-        header_bytes=sum(Path(name).stat().st_size for name in headers), output_bytes=Path(f"{out}.o").stat().st_size, looks=len(looks),
-    )  # fmt: skip
+    row = {
+        "project": project,
+        "source": source.name,
+        "cpu_ms": round(cpu / 1e6, 1),
+        "anon_kib": int(high[-1]),
+        "file_kib": int(file.max()),
+        "minor_faults": faults,
+        "source_bytes": source.stat().st_size,
+        "headers": len(headers),
+        "header_bytes": sum(Path(name).stat().st_size for name in headers),
+        "output_bytes": Path(f"{out}.o").stat().st_size,
+        "looks": len(looks),
+    }
     return row, curve, headers
 
 
@@ -136,8 +149,81 @@ def jobs(out: Path, folders: list[Path]) -> None:
         writer.writerows((project, Path(name).stat().st_size, count) for (project, name), count in found.items())
 
 
+def text(out: Path, name: str, source: Path) -> None:
+    """In how many windows of WINDOW instructions cc1 used each page of its own file's image (4 KiB); first line: windows."""
+    root = source.parent
+    run = cc1_command(["gcc", *FLAGS, *include_flags(root), str(source)])
+    run[run.index("-o") + 1] = "/dev/null"
+    headers = subprocess.run(["readelf", "-lW", run[0]], capture_output=True, text=True).stdout
+    parts = [(int(m[1], 16), int(m[2], 16)) for m in re.finditer(r"LOAD\s+\S+ (0x\S+) \S+ \S+ (0x\S+)", headers)]
+    low, high = parts[0][0] >> 12, sum(parts[-1]) >> 12
+    log, hits, now, count, windows = out / f"{name}.fifo", Counter[int](), set[int](), 0, 0
+    os.mkfifo(log)
+    child = subprocess.Popen(
+        ["valgrind", "--tool=lackey", "--trace-mem=yes", "--basic-counts=no", f"--log-file={log}", *run], stderr=subprocess.DEVNULL
+    )
+    with log.open() as lines:
+        for line in lines:
+            kind = line[:2]
+            if kind not in ("I ", " L", " S", " M"):
+                continue
+            count += kind == "I "
+            page = int(line[3:].partition(",")[0], 16) >> 12
+            if page <= high:
+                now.add(page)
+            if count == WINDOW:
+                hits.update(now)
+                count, windows = 0, windows + 1
+                now.clear()
+    child.wait()
+    log.unlink()
+    (out / f"text-{name}.csv").write_text("\n".join(map(str, [windows, *(hits[page] for page in range(low, high + 1))])) + "\n")
+
+
+def masks(trace: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(touched, written) uint64 a page in address order: bit k if in the k-th of PARTS equal parts of the recorded run."""
+    sys.path.insert(0, ".")
+    from models.workloads.readers.mpt import READER, read_header
+
+    pages, last = int(read_header(trace)["pages"]), 0
+    for time_, _, _ in READER.open(trace, {}).blocks():
+        last = int(time_[-1])
+    touched, written = np.zeros(pages, np.uint64), np.zeros(pages, np.uint64)
+    for time_, write, page in READER.open(trace, {}).blocks():
+        bit = np.uint64(1) << (time_ * PARTS // (last + 1)).astype(np.uint64)
+        np.bitwise_or.at(touched, page, bit)
+        np.bitwise_or.at(written, page[write == 1], bit[write == 1])
+    return touched, written
+
+
+def tables(out: Path, trace: Path, data: Path) -> None:
+    """The tables that ship: jobs by memory, the median growth curve, masks of pages."""
+    with (out / "jobs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (out / "curves.csv").open() as file:
+        curves = np.array([[float(x) for x in row] for row in csv.reader(file)])
+    good = [k for k, row in enumerate(rows) if int(row["looks"]) >= FEWEST]
+    growth = np.median(curves[good] / curves[good, -1:], axis=0)
+    columns = ("anon_kib", "cpu_ms", "source_bytes", "headers", "header_bytes", "output_bytes")
+    data.mkdir(exist_ok=True)
+    with (data / "build_jobs.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(sorted(([rows[k][name] for name in columns] for k in good), key=lambda row: (int(row[0]), float(row[1]))))
+    lines = [f"{k / STEPS:.2f},{value:.4f}" for k, value in enumerate(growth)]
+    (data / "build_growth.csv").write_text("\n".join(["cpu,memory", *lines]) + "\n")
+    runs = [np.loadtxt(path) for path in sorted(out.glob("text-*.csv"))]
+    share = np.mean([run[1:] / run[0] for run in runs], axis=0)
+    touched, written = masks(trace)
+    np.savez_compressed(data / "build_pages.npz", touched=touched, written=written, text=np.ceil(share * 255).astype(np.uint8))
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["jobs"] and len(sys.argv) > 3:
         jobs(Path(sys.argv[2]), [Path(name).resolve() for name in sys.argv[3:]])
+    elif sys.argv[1:2] == ["text"] and len(sys.argv) == 5:
+        text(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]).resolve())
+    elif sys.argv[1:2] == ["tables"] and len(sys.argv) == 5:
+        tables(*(Path(name) for name in sys.argv[2:]))
     else:
         sys.exit(__doc__)
