@@ -1,10 +1,11 @@
 """Speed of the engine, as rates and as ratios to a calibration loop of the same run, so that figures of machines compare.
 
-    python benchmarks/engine.py [hits] [thrash] [reads] [memory]
+    python benchmarks/engine.py [hits] [thrash] [reads] [files] [memory]
 
 hits    accesses with at most 1 % faults from a prepared op array; beside it libcachesim's LRU on the same trace, if installed
 thrash  every second access faults into a zcache pool with xcfmalloc; kswapd and the task share one vCPU
 reads   blocking device reads, one task
+files   read() of file pages: all cached; 1 % of them missing, read ahead from a stream; 1 % missing at random places
 memory  peak memory above an empty run, per frame and touched page; a VM of 64 GiB
 """
 
@@ -23,7 +24,8 @@ import sim
 from models.contents.rows import Rows
 from models.memory import state as st
 from models.vmstat import INDEX
-from models.workloads.stream import Process, Program
+from models.workloads.stream import FREAD, File, Process, Program
+from sim.build_files import FilePlan
 from sim.machine import make_vm
 from sim.plan import plan_of
 from sim.vm import Vm
@@ -51,7 +53,7 @@ def calibration() -> float:
     return 3.0 / best
 
 
-def vm_of(process: Process, memory: str, sizes: np.ndarray, **changes: Any) -> Vm:
+def vm_of(process: Process, memory: str, sizes: np.ndarray, files: tuple[File, ...] = (), **changes: Any) -> Vm:
     """A VM that runs one process; `changes` go into the configuration."""
     workload = sim.Workload(name="w", kind="uniform", size="4KiB", contents={"kind": "distribution"})
     machine = sim.Machine(memory=memory, **changes["machine"])
@@ -59,7 +61,8 @@ def vm_of(process: Process, memory: str, sizes: np.ndarray, **changes: Any) -> V
     plan, workloads = plan_of(config, 0, False)
     rows = Rows(sizes.astype(np.int32), 26, "benchmark")
     plan = plan._replace(processes=[plan.processes[0]._replace(process=process, contents=rows)])
-    workloads = [workloads[0]._replace(program=Program((process,)))]
+    plan = plan._replace(files=(tuple(FilePlan(file, rows, 0) for file in files),))
+    workloads = [workloads[0]._replace(program=Program((process,), files))]
     return make_vm(config, plan, workloads)[0]
 
 
@@ -165,6 +168,28 @@ def reads(scale: float) -> None:
     print(f"reads   {rate / 1e3:8.1f} k blocking reads/s  ({done} reads)          {rate / 1e6 / scale:6.4f} of the calibration")
 
 
+def files(scale: float) -> None:
+    """Reads of one page each: 32 MiB of a file stay in memory, what is missing lies behind them."""
+    hot, count = 8192, 6_000_000
+    rng = np.random.default_rng(7)
+    cached = rng.integers(0, hot, count)
+    missing = rng.random(count) < 0.01
+    n = int(missing.sum())
+    stream, places = cached.copy(), cached.copy()
+    stream[missing] = hot + np.arange(n)
+    places[missing] = hot + 64 * rng.permutation(n)  # far apart: nothing is read ahead
+    for name, page in (("all cached", cached), ("1 % streamed", stream), ("1 % at random", places)):
+        file = (File("data", int(page.max()) + 1),)
+        best = 1e9
+        for _ in range(2):
+            vm = vm_of(process(1, chunk(np.full(hot, FREAD), np.arange(hot), 100), chunk(np.full(count, FREAD), page, 100)), "96MiB",
+                       np.array([1000]), file, machine={"cpus": 1})  # fmt: skip
+            best = min(best, timed(vm))
+        rate = count / best / 1e6
+        read = counter(vm, "pgpgin") / 4 / count
+        print(f"files   {rate:8.1f} M accesses/s  {100 * read:.2f} % read ({name:<13})  {rate / scale:6.3f} of the calibration")
+
+
 def _peak(memory: str, size: int) -> tuple[int, int, int]:
     """Peak KiB of a process that runs a VM with `size` pages touched; frames and touched pages."""
     code = f"import benchmarks.engine as e; e.one_run({memory!r}, {size})"
@@ -192,7 +217,7 @@ def memory(scale: float) -> None:
         print(f"memory  {name:>6}: peak {peak / 1024:.0f} MiB, {each:.0f} bytes a frame plus touched page (ops: {ops / 1024:.0f} MiB)")
 
 
-BENCHMARKS = {"hits": hits, "thrash": thrash, "reads": reads, "memory": memory}
+BENCHMARKS = {"hits": hits, "thrash": thrash, "reads": reads, "files": files, "memory": memory}
 
 
 def main() -> None:

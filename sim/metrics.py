@@ -1,7 +1,7 @@
 """What every figure of a run means: unit, group, which way is better, and the order it is shown in.
 
-The engine may report names that are not here: `describe` gives them a plain entry, and the families `task.NAME.*` and
-`device.NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
+The engine may report names that are not here: `describe` gives them a plain entry, and the families `task.NAME.*`,
+`device.NAME.*` and `reclaimed.by-WHO.from-NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ GROUPS: dict[str, str] = {
     "time": "Run time",
     "faults": "Page faults",
     "reclaim": "Reclaim",
+    "files": "Page cache and writeback",
     "swap": "Swap",
     "pool": "Compressed pool",
+    "clean": "Clean cache (cleancache)",
     "stalls": "Stalls and latencies",
     "cpu": "CPU time",
     "device": "Devices",
+    "reclaimed": "Who reclaimed what from whom",
     "psi": "Pressure (PSI)",
     "oom": "Out of memory",
     "tasks": "Tasks",
@@ -44,7 +47,7 @@ GROUPS: dict[str, str] = {
 METRICS: dict[str, Metric] = {
     "run_time": Metric("s", "until the last task ended, or the configured duration", "time", "worse"),
     "pgfault_rate": Metric("1/s", "page faults per simulated second", "faults", "worse"),
-    "pgmajfault_rate": Metric("1/s", "major faults (swap-ins from the device or the pool) per simulated second", "faults", "worse"),
+    "pgmajfault_rate": Metric("1/s", "major faults (pages from swap, the pool or a mapped file) per simulated second", "faults", "worse"),
     "pgfault": Metric("", "page faults", "faults", "worse"),
     "pgmajfault": Metric("", "major faults", "faults", "worse"),
     "pgscan_kswapd_rate": Metric("pages/s", "pages that kswapd looked at", "reclaim", "worse"),
@@ -55,19 +58,45 @@ METRICS: dict[str, Metric] = {
     "reclaim_efficiency_kswapd": Metric("ratio", "the same for kswapd alone", "reclaim", "better"),
     "reclaim_efficiency_direct": Metric("ratio", "the same for direct reclaim alone", "reclaim", "better"),
     "direct_share": Metric("ratio", "share of the reclaimed pages that direct reclaim took", "reclaim", "worse"),
+    "pgscan_anon_rate": Metric("pages/s", "anonymous pages that were looked at", "reclaim", "worse"),
+    "pgscan_file_rate": Metric("pages/s", "file pages that were looked at", "reclaim", "worse"),
+    "pgsteal_anon_rate": Metric("pages/s", "anonymous pages reclaimed", "reclaim", ""),
+    "pgsteal_file_rate": Metric("pages/s", "file pages reclaimed", "reclaim", ""),
+    "reclaim_efficiency_anon": Metric("ratio", "anonymous pages reclaimed per anonymous page scanned", "reclaim", "better"),
+    "reclaim_efficiency_file": Metric("ratio", "file pages reclaimed per file page scanned", "reclaim", "better"),
+    "file_share": Metric("ratio", "share of the reclaimed pages that were pages of files", "reclaim", ""),
     "workingset_refault_rate": Metric("pages/s", "evicted pages that came back", "reclaim", "worse"),
+    "workingset_refault_anon_rate": Metric("pages/s", "of these, anonymous pages", "reclaim", "worse"),
+    "workingset_refault_file_rate": Metric("pages/s", "of these, pages of files", "reclaim", "worse"),
     "workingset_activate_rate": Metric("pages/s", "refaults inside the working set, put straight on the active list", "reclaim", "worse"),
+    "workingset_activate_anon_rate": Metric("pages/s", "of these, anonymous pages", "reclaim", "worse"),
+    "workingset_activate_file_rate": Metric("pages/s", "of these, pages of files", "reclaim", "worse"),
+    "slabs_scanned_rate": Metric("1/s", "objects that the shrinkers looked at", "reclaim", ""),
+    "file_pages": Metric("pages", "pages of files in memory, mean over time", "files", ""),
+    "mapped_pages": Metric("pages", "of these, mapped by some process, mean over time", "files", ""),
+    "dirty_pages": Metric("pages", "dirty pages of files, mean over time", "files", ""),
+    "dirty_pages_max": Metric("pages", "most dirty pages at a sample", "files", ""),
+    "writeback_pages": Metric("pages", "pages being written, those on their way to swap included, mean over time", "files", ""),
+    "slab_pages": Metric("pages", "pages of the kernel's own objects for files, mean over time", "files", "worse"),
+    "file_pages_read": Metric("pages", "pages of files read from their device, readahead included", "files", "worse"),
+    "file_pages_written": Metric("pages", "pages of files written to their device", "files", "worse"),
+    "file_read_rate": Metric("pages/s", "pages of files read from their device", "files", ""),
+    "file_write_rate": Metric("pages/s", "pages of files written to their device", "files", ""),
+    "nr_dirtied_rate": Metric("pages/s", "pages of files that became dirty", "files", ""),
+    "nr_written_rate": Metric("pages/s", "pages whose writing ended, those of swap included (as Linux counts)", "files", ""),
+    "nr_vmscan_write": Metric("pages", "pages that reclaim itself began to write", "files", "worse"),
+    "nr_vmscan_immediate_reclaim": Metric("pages", "dirty pages that reclaim met, to be reclaimed when written", "files", "worse"),
     "pswpin": Metric("pages", "pages read from swap", "swap", "worse"),
     "pswpout": Metric("pages", "pages written to swap", "swap", "worse"),
     "pswpin_rate": Metric("pages/s", "pages read from swap per simulated second", "swap", "worse"),
     "pswpout_rate": Metric("pages/s", "pages written to swap per simulated second", "swap", "worse"),
-    "swap_cache_hit_ratio": Metric("ratio", "swap faults that found their page in the swap cache", "swap", "better"),
+    "swap_cache_hit_ratio": Metric("ratio", "swap faults that found their page in the swap cache (if no file is mapped)", "swap", "better"),
     "readahead_hit_ratio": Metric("ratio", "pages read ahead from swap that were then used", "swap", "better"),
     "stored_pages": Metric("pages", "S: pages held in the pool, mean over time", "pool", "better"),
     "pool_pages": Metric("pages", "P: pool pages in use, an allocator's reserve of empty pages excluded, mean over time", "pool", "worse"),
     "pool_metadata": Metric("B", "M: metadata outside the pool's pages (descriptors), mean over time", "pool", "worse"),
-    "pool_frames": Metric("pages", "page frames the pool holds, reserve included, mean over time", "pool", "worse"),
-    "pool_frames_max": Metric("pages", "most frames it held at a sample", "pool", "worse"),
+    "pool_frames": Metric("pages", "page frames of all pools, reserves and the clean cache's included, mean over time", "pool", "worse"),
+    "pool_frames_max": Metric("pages", "most frames they held at a sample", "pool", "worse"),
     "effective_compression": Metric("%", "(P + M/page) / S: memory spent per page stored", "pool", "worse"),
     "compression_ratio": Metric("ratio", "S * page / B: what the compressor alone achieves", "pool", "better"),
     "fragmentation_loss": Metric("%", "1 - B/(P * page): share of the pool's bytes that hold no payload", "pool", "worse"),
@@ -76,6 +105,10 @@ METRICS: dict[str, Metric] = {
     "fragmentation_external": Metric("%", "of that, free space that holds nothing", "pool", "worse"),
     "backend_hit_ratio": Metric("ratio", "swap-ins that the backend answered", "pool", "better"),
     "backend_rejects": Metric("", "stores that the backend refused", "pool", "worse"),
+    "cleancache_puts": Metric("pages", "clean pages of files that were offered to the clean cache when they left memory", "clean", ""),
+    "cleancache_hits": Metric("pages", "pages of files that it gave back, and that were not read from the device then", "clean", "better"),
+    "cleancache_misses": Metric("pages", "pages that it was asked for and did not have", "clean", "worse"),
+    "cleancache_hit_ratio": Metric("ratio", "hits / (hits + misses)", "clean", "better"),
     "allocstall": Metric("", "allocations that had to reclaim directly", "stalls", "worse"),
     "allocstall_mean": Metric("us", "mean length of such a stall", "stalls", "worse"),
     "allocstall_p50": Metric("us", "median stall", "stalls", "worse"),
@@ -95,6 +128,9 @@ METRICS: dict[str, Metric] = {
     "cpu_allocator": Metric("s", "the pool's allocator: walking lists, splitting and merging blocks", "cpu", "worse"),
     "cpu_io": Metric("s", "building and completing device I/O", "cpu", "worse"),
     "cpu_exit": Metric("s", "freeing the memory of tasks that end", "cpu", ""),
+    "cpu_file": Metric("s", "read() and write(): system calls, looking pages up, copying", "cpu", ""),
+    "cpu_slab": Metric("s", "the kernel's own objects for files, and their shrinkers", "cpu", "worse"),
+    "cpu_flusher": Metric("s", "writeback: finding dirty pages and sending them off", "cpu", "worse"),
     "cpu_idle": Metric("s", "idle time of all CPUs", "cpu", ""),
     "psi_memory_some": Metric("% of time", "at least one task stalled for memory", "psi", "worse"),
     "psi_memory_full": Metric("% of time", "all non-idle tasks stalled for memory", "psi", "worse"),
@@ -103,6 +139,12 @@ METRICS: dict[str, Metric] = {
     "psi_cpu_some": Metric("% of time", "at least one runnable task waited for a CPU", "psi", "worse"),
     "oom_kill": Metric("", "tasks killed because no memory could be freed", "oom", "worse"),
 }
+
+_CLEAN = (
+    *("stored_pages", "pool_pages", "pool_metadata", "effective_compression", "compression_ratio"),
+    *("fragmentation_loss", "fragmentation_metadata", "fragmentation_internal", "fragmentation_external"),
+)
+METRICS |= {f"clean_{name}": METRICS[name]._replace(doc=f"clean cache: {METRICS[name].doc}", group="clean") for name in _CLEAN}
 
 FAMILIES: dict[str, dict[str, Metric]] = {
     "task": {
@@ -114,9 +156,24 @@ FAMILIES: dict[str, dict[str, Metric]] = {
         "writes": Metric("", "write requests", "device", "worse"),
         "read_bytes": Metric("B", "bytes read", "device", "worse"),
         "written_bytes": Metric("B", "bytes written", "device", "worse"),
+        "read_merges": Metric("", "read requests that went to the device inside another one", "device", ""),
+        "write_merges": Metric("", "write requests that went to the device inside another one", "device", ""),
         "read_latency": Metric("us", "mean time from queueing to completion of a read", "device", "worse"),
+        "read_latency_p50": Metric("us", "median of it", "device", "worse"),
+        "read_latency_p99": Metric("us", "99th percentile", "device", "worse"),
+        "read_latency_p999": Metric("us", "99.9th percentile", "device", "worse"),
+        "read_wait": Metric("us", "mean time of a read in the queue", "device", "worse"),
         "write_latency": Metric("us", "mean time from queueing to completion of a write", "device", "worse"),
+        "write_latency_p50": Metric("us", "median of it", "device", "worse"),
+        "write_latency_p99": Metric("us", "99th percentile", "device", "worse"),
+        "write_latency_p999": Metric("us", "99.9th percentile", "device", "worse"),
+        "write_wait": Metric("us", "mean time of a write in the queue", "device", "worse"),
         "queue": Metric("requests", "mean number of requests queued or in service", "device", "worse"),
+        "queue_max": Metric("requests", "most of them at once, warm-up included", "device", "worse"),
+    },
+    "reclaimed": {
+        "anon": Metric("pages", "anonymous pages reclaimed", "reclaimed", ""),
+        "file": Metric("pages", "pages of files reclaimed", "reclaimed", ""),
     },
 }
 
@@ -129,7 +186,10 @@ KEY_METRICS: tuple[str, ...] = (
     "pswpout_rate",
     "reclaim_efficiency",
     "direct_share",
+    "file_read_rate",
+    "file_write_rate",
     "backend_hit_ratio",
+    "cleancache_hit_ratio",
     "effective_compression",
     "fragmentation_loss",
     "allocstall_p99",
@@ -149,6 +209,9 @@ CPU_PURPOSES: tuple[str, ...] = (
     "cpu_allocator",
     "cpu_io",
     "cpu_exit",
+    "cpu_file",
+    "cpu_slab",
+    "cpu_flusher",
     "cpu_idle",
 )
 
@@ -160,7 +223,22 @@ HISTOGRAM_TITLES: dict[str, str] = {
 }
 
 _ORDER = {name: index for index, name in enumerate(METRICS)}
+_LEAF_ORDER = {leaf: index for index, leaf in enumerate(leaf for members in FAMILIES.values() for leaf in members)}
 _GROUP_ORDER = {name: index for index, name in enumerate(GROUPS)}
+
+
+def reclaimed_name(by: str, whose: str, what: str) -> str:
+    """The scalar of pages taken `by` kswapd or a workload's tasks from a workload; what: anon or file."""
+    return f"reclaimed.by-{by}.from-{whose}.{what}"
+
+
+def reclaimed_parts(name: str) -> tuple[str, str, str] | None:
+    """(by, whose, what) of such a scalar; None for any other."""
+    if not name.startswith("reclaimed.by-"):
+        return None
+    owner, _, what = name.removeprefix("reclaimed.by-").rpartition(".")
+    by, found, whose = owner.partition(".from-")
+    return (by, whose, what) if found else None
 
 
 def describe(name: str) -> Metric:
@@ -174,9 +252,20 @@ def describe(name: str) -> Metric:
     if members is None or not owner:
         return Metric("", "", "other")
     found = members.get(leaf, Metric("", "", "tasks" if family == "task" else family))
+    parts = reclaimed_parts(name)
+    if parts is not None:
+        return found._replace(doc=f"{found.doc} from {parts[1]} by {parts[0]}")
     return found._replace(doc=f"{owner}: {found.doc}" if found.doc else owner)
 
 
 def ordered(names: set[str]) -> list[str]:
-    """The names in the order of the tables: by group, then as listed here, then by name."""
-    return sorted(names, key=lambda name: (_GROUP_ORDER[describe(name).group], _ORDER.get(name, len(_ORDER)), name))
+    """The names in the order of the tables: by group, then as listed here (a family's by owner first), then by name."""
+
+    def place(name: str) -> tuple[int, int, str, int, str]:
+        group = _GROUP_ORDER[describe(name).group]
+        if name in METRICS:
+            return group, _ORDER[name], "", 0, name
+        owner, _, leaf = name.rpartition(".")
+        return group, len(_ORDER), owner, _LEAF_ORDER.get(leaf, len(_LEAF_ORDER)), name
+
+    return sorted(names, key=place)

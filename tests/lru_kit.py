@@ -5,20 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from models.memory import state as st
+from models.memory.rmap import add_mapping
 from models.policies import linux_lru as lru
 from models.vmstat import INDEX, NR_INACTIVE_ANON
-from tests.machine_kit import make_plan, make_vm, process
-from tests.twins.linux_lru import ACTIVATE, KEEP, RECLAIM_IT, LinuxLru, Pass
+from models.workloads.stream import Area, File
+from sim.build_files import FilePlan
+from tests.machine_kit import make_plan, make_vm, process, rows_of
+from tests.twins.linux_lru import ACTIVATE, KEEP, RECLAIM_CLEAN, RECLAIM_IT, LinuxLru, Pass
 
 EVENTS = [f"workingset_{event}_{kind}" for event in ("refault", "activate", "restore") for kind in ("anon", "file")]
 MOVED = ("pgactivate", "pgdeactivate", "pgrefill", "pgrotated", *EVENTS)
 
 
 class Both:
-    """The compiled policy on a machine's tables, and the twin; every call goes to both."""
+    """The compiled policy on a machine's tables, and the twin; every call goes to both.
+
+    A file page can be mapped three times: mapping 0 and 1 are ordinary, mapping 2 has sequential advice.
+    """
 
     def __init__(self, pages: int = 40, swappiness: int = 60) -> None:
-        self.vm = make_vm(make_plan([process(pages)], swappiness=swappiness), check=False)
+        advices = ("normal", "normal", "sequential")
+        areas = tuple(Area(n * pages, pages, 0, shared=True, advice=advice) for n, advice in enumerate(advices))
+        file = FilePlan(File("f", pages), rows_of([1000]), 0)
+        mapping = process(3 * pages)._replace(areas=areas)
+        self.span = pages
+        self.vm = make_vm(make_plan([mapping], swappiness=swappiness, files=((file,),)), check=False)
         self.a, self.pages = self.vm.arrays, self.vm.pages
         table, head, num = lru.create(int(self.a.num[st.FRAMES]))
         self.policy, self.head, self.num = st.make_policy(table, head, num), head, num
@@ -27,20 +38,35 @@ class Both:
         self.ctx = np.zeros(st.CONTEXT, np.int64)
         self.shadows: dict[int, tuple[int, bool]] = {}
 
-    def kind(self, page: int, is_file: bool) -> None:
-        """A frame of this kind, mapped by the virtual page of the same number and not yet accessed."""
-        self.a.frame[page, st.FLAGS] = (st.FILE if is_file else st.ANON) << st.KIND_SHIFT
-        self.a.frame[page, st.PAGE] = page
-        self.a.pte[page] = page << st.PTE_SHIFT | st.PTE_PRESENT
+    def kind(self, page: int, is_file: bool, executable: bool = False) -> None:
+        """A frame of this kind, mapped by the virtual page of the same number and not yet accessed; a file's by two more."""
+        frame = self.a.frame
+        frame[page, st.FLAGS] = (st.FILE if is_file else st.ANON) << st.KIND_SHIFT | (st.EXECUTABLE if executable else 0)
+        frame[page, st.PAGE] = page
+        frame[page, st.MAPS] = 0
+        mappings = range(3 if is_file else 1)
+        for n in mappings:
+            self.a.pte[page + n * self.span] = page << st.PTE_SHIFT | st.PTE_PRESENT
+            if is_file:
+                frame[page, st.FLAGS] |= st.SEQUENTIAL
+                add_mapping(self.pages, page, page + n * self.span)
         (self.twin.file.add if is_file else self.twin.file.discard)(page)
-        self.twin.accessed.discard(page)
+        (self.twin.executable.add if executable else self.twin.executable.discard)(page)
+        self.twin.accessed -= {(page, n) for n in range(3)}
 
-    def access(self, page: int) -> None:
-        self.a.pte[page] |= st.PTE_ACCESSED
-        self.twin.accessed.add(page)
+    def access(self, page: int, mapping: int = 0) -> None:
+        """The processor sets the accessed bit of a mapping; an anonymous page has only one."""
+        mapping = mapping if page in self.twin.file else 0
+        self.a.pte[page + mapping * self.span] |= st.PTE_ACCESSED
+        self.twin.accessed.add((page, mapping))
 
-    def insert(self, page: int, shadow: tuple[int, bool] | None = None, is_file: bool = False) -> None:
-        self.kind(page, is_file)
+    def mark_accessed(self, page: int) -> None:
+        """A system call uses the page."""
+        lru.accessed(self.policy, self.pages, page)
+        self.twin.mark_accessed(page)
+
+    def insert(self, page: int, shadow: tuple[int, bool] | None = None, is_file: bool = False, executable: bool = False) -> None:
+        self.kind(page, is_file, executable)
         lru.insert(self.policy, self.pages, page, -1 if shadow is None else shadow[0] << 1 | shadow[1])
         self.twin.insert(page, shadow)
 
@@ -89,7 +115,9 @@ class Both:
             assert ((flags & st.LRU) > 0).all() and ((flags & st.ACTIVE > 0) == which % 2).all()
             assert [bool(flag & st.WORKINGSET) for flag in flags] == [page in twin.workingset for page in pages]
             assert [bool(flag & st.REFERENCED) for flag in flags] == [page in twin.referenced for page in pages]
-            assert [bool(entry & st.PTE_ACCESSED) for entry in self.a.pte[pages]] == [page in twin.accessed for page in pages]
+            for page in pages:
+                for n in range(3 if page in twin.file else 1):
+                    assert bool(self.a.pte[page + n * self.span] & st.PTE_ACCESSED) == ((page, n) in twin.accessed)
 
     def counts(self, priority: int, force: bool = False) -> list[int]:
         self.ctx[st.X_PRIORITY], self.ctx[st.X_FORCE] = priority, int(force)
@@ -101,13 +129,13 @@ class Both:
     def reclaim_pass(self, asked: Pass, fates: str) -> list[list[int]]:
         """A pass slice by slice as the engine drives it, and the twin's as one loop; returns the slices.
 
-        fates  one letter a page, round: Free, Store, Write, sTuck; file pages are never written here
+        fates  one letter a page, round: Free, Store, Write, sTuck; there is no store for file pages
         """
         names = {"F": "free", "S": "store", "W": "write", "T": "stuck"}
 
         def fate(page: int) -> str:
             what = names[fates[page % len(fates)]]
-            return "free" if page in self.twin.file and what in ("store", "write") else what
+            return "free" if page in self.twin.file and what == "store" else what
 
         ctx = self.ctx
         ctx[st.X_PRIORITY], ctx[st.X_KSWAPD], ctx[st.X_FORCE] = asked.priority, asked.kswapd, asked.force
@@ -130,13 +158,14 @@ class Both:
 
     def _one(self, page: int, what: str) -> None:
         verdict = int(lru.check(self.policy, self.pages, page))
-        if verdict == RECLAIM_IT and what in ("store", "write"):
-            self.ctx[st.X_STORED_OR_WRITTEN] += 1
-        if verdict == RECLAIM_IT and what in ("free", "store"):
+        if verdict in (RECLAIM_IT, RECLAIM_CLEAN) and what in ("free", "store"):
+            self.ctx[st.X_STORED_OR_WRITTEN] += what == "store"
             shadow = int(lru.evicted(self.policy, self.pages, page))
             self.shadows[page] = shadow >> 1, bool(shadow & 1)
             self.ctx[st.X_RECLAIMED] += 1
-        else:
-            if verdict == RECLAIM_IT:
-                verdict = KEEP if what == "write" else ACTIVATE
-            lru.putback(self.policy, self.pages, page, verdict)
+            return
+        if verdict == RECLAIM_IT and what == "write":
+            self.ctx[st.X_WRITTEN_FILE if page in self.twin.file else st.X_STORED_OR_WRITTEN] += 1
+        if verdict in (RECLAIM_IT, RECLAIM_CLEAN):
+            verdict = KEEP if what == "write" else ACTIVATE
+        lru.putback(self.policy, self.pages, page, verdict)

@@ -12,7 +12,7 @@ from models.memory import state as st
 from models.policies import linux_lru as lru
 from models.vmstat import NR_INACTIVE_ANON, WORKINGSET_ACTIVATE_ANON
 from tests.lru_kit import Both
-from tests.twins.linux_lru import ACTIVATE, KEEP, RECLAIM_IT, ROTATE, Pass, inactive_is_low, scan_counts
+from tests.twins.linux_lru import ACTIVATE, KEEP, RECLAIM_CLEAN, RECLAIM_IT, ROTATE, Pass, inactive_is_low, scan_counts
 
 WRAP = 1 << 30
 
@@ -22,7 +22,7 @@ LIFE = 200
 PASS = some.builds(Pass, some.sampled_from([0, 0, 1, 3]), some.booleans(), some.booleans(), some.integers(1, 60))
 op: Any = some.one_of(
     some.tuples(some.just("in"), some.integers(0, LIFE - 1), some.integers(1, 150)),
-    some.tuples(some.just("touch"), some.integers(0, LIFE - 1), some.integers(1, 150)),
+    some.tuples(some.sampled_from(["touch 0", "touch 1", "touch 2", "use"]), some.integers(0, LIFE - 1), some.integers(1, 150)),
     some.tuples(some.sampled_from(["out", "rotate"]), some.integers(0, LIFE - 1), some.integers(1, 4)),
     some.tuples(some.just("pass"), PASS, some.none()),
     some.tuples(some.sampled_from(["age", "finish", "no swap", "swap"]), some.none(), some.none()),
@@ -40,17 +40,22 @@ op: Any = some.one_of(
     born=some.sampled_from([0, WRAP - 20]),
 )
 def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappiness: int, born: int) -> None:
-    """Batches of pages come, are touched, go, and passes take them, back and forth over the wrap of the age."""
+    """Batches of pages come, are touched through their mappings, used by system calls, go, and passes take them, back and forth over
+    the wrap of the age.  Every third file page is executable."""
     both = Both(LIFE, swappiness)
     both.num[lru.AGE] = both.twin.age = born
     for name, x, y in ops:
-        pages = [(x + i) % LIFE for i in range(y)] if name in ("in", "touch", "out", "rotate") else []
+        batch = name in ("in", "out", "rotate", "use") or name.startswith("touch")
+        pages = [(x + i) % LIFE for i in range(y)] if batch else []
         for page in pages:
             here = both.twin.place(page) is not None
             if name == "in" and not here:
-                both.insert(page, both.shadows.pop(page, None), page % files == 0)
-            elif name == "touch" and here:
-                both.access(page)
+                is_file = page % files == 0
+                both.insert(page, both.shadows.pop(page, None), is_file, is_file and page // files % 3 == 0)
+            elif name.startswith("touch") and here:
+                both.access(page, int(name[-1]))
+            elif name == "use" and here:
+                both.mark_accessed(page)
             elif name == "out" and here:
                 lru.remove(both.policy, both.pages, page)
                 both.twin.remove(page)
@@ -355,13 +360,124 @@ def test_the_first_direct_pass_goes_on_beyond_its_goal() -> None:
 
 
 @pytest.mark.parametrize("active", [False, True])
-def test_a_written_page_goes_to_the_inactive_tail_unless_it_was_activated(active: bool) -> None:
+def test_a_written_page_goes_to_the_inactive_tail_even_if_it_was_activated(active: bool) -> None:
+    """Reclaim activates what it meets dirty or under writeback; written, it is the next to be freed.  Dirty again, it stays."""
     both = Both()
     for page in (1, 2, 3):
-        both.insert(page)
+        both.insert(page, None, True)
     if active:
         both.activate(3)
+    before = both.lists()
+    both.a.frame[3, st.FLAGS] |= st.DIRTY
+    lru.putback(both.policy, both.pages, 3, ROTATE)
+    assert both.lists() == before
+    both.a.frame[3, st.FLAGS] &= ~st.DIRTY
     both.putback(3, ROTATE)
-    assert both.lists()[:2] == ([[2, 1], [3]] if active else [[2, 1, 3], []])
-    assert both.twin.count["pgrotated"] == (not active)
+    assert both.lists()[2:] == [[2, 1, 3], []]
+    assert both.twin.count["pgrotated"] == 1
     both.agree()
+
+
+# --- file pages by hand ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_page_read_once_goes_only_if_it_is_clean() -> None:
+    """Referenced by a system call and not through a mapping: freed, but not written for it; an anonymous page knows no such verdict."""
+    both = Both()
+    both.insert(1, None, True)
+    both.insert(2)
+    for page in (1, 2):
+        both.mark_accessed(page)
+    assert [both.check(page) for page in (1, 2)] == [RECLAIM_CLEAN, RECLAIM_IT]
+    assert both.check(1) == RECLAIM_IT  # the look forgot the reference
+
+
+@pytest.mark.parametrize(
+    ("mappings", "executable", "verdict"),
+    [
+        ((), False, RECLAIM_IT),
+        ((0,), False, KEEP),
+        ((0, 1), False, ACTIVATE),  # two mappings used
+        ((2,), False, RECLAIM_IT),  # sequential advice: its use does not count
+        ((0, 2), False, KEEP),
+        ((0,), True, ACTIVATE),  # code needs one use only
+        ((2,), True, RECLAIM_IT),
+        ((), True, RECLAIM_IT),
+    ],
+)
+def test_a_mapped_file_page(mappings: tuple[int, ...], executable: bool, verdict: int) -> None:
+    both = Both()
+    both.insert(1, None, True, executable)
+    for n in mappings:
+        both.access(1, n)
+    assert both.check(1) == verdict
+    assert not both.twin.accessed
+    both.agree()
+
+
+def test_a_reference_by_a_call_and_one_by_a_mapping_activate() -> None:
+    both = Both()
+    both.insert(1, None, True)
+    both.mark_accessed(1)
+    both.access(1)
+    assert both.check(1) == ACTIVATE
+
+
+def test_the_second_use_by_a_system_call_activates() -> None:
+    """Inactive, referenced, active at the head without the mark, active and referenced; a fifth use changes nothing."""
+    both = Both()
+    for page in (1, 2, 3):
+        both.insert(page, None, True)
+    places = []
+    for _ in range(5):
+        both.mark_accessed(1)
+        places.append((both.twin.place(1), 1 in both.twin.referenced))
+        both.agree()
+    assert places == [(2, True), (3, False), (3, True), (3, True), (3, True)]
+    assert (both.twin.count["pgactivate"], both.twin.age) == (1, 1)
+    both.mark_accessed(2)
+    both.mark_accessed(2)
+    assert both.lists()[3] == [2, 1]
+
+
+def test_code_in_use_stays_active() -> None:
+    """Four active file pages, oldest first: code used, code not used, data used, code used.  The used code goes to the head in its
+    old order and ages the shadows; the rest is deactivated, whatever its references."""
+    both = Both()
+    for page in (1, 2, 3, 4, 5):
+        both.insert(page, None, True, page in (1, 2, 4))
+        both.activate(page)
+    for page in (1, 3, 4):
+        both.access(page)
+    age = both.twin.age
+    assert lru.deactivate(both.policy, both.pages, 4, 1) == 4
+    both.twin.deactivate(4, 1)
+    assert both.lists()[2:] == [[3, 2], [4, 1, 5]]
+    assert both.twin.age == age + 2
+    assert (both.twin.count["pgrefill"], both.twin.count["pgdeactivate"]) == (4, 2)
+    assert not both.twin.accessed
+    both.agree()
+
+
+@pytest.mark.parametrize(("is_file", "cost"), [(True, [0, 8]), (False, [2, 0])])
+def test_a_written_page_is_charged_to_its_type(is_file: bool, cost: list[int]) -> None:
+    """32 pages at priority 2: all 8 of the file pages, 60 parts of 200 of the anonymous ones; all of them are written."""
+    both = Both()
+    for page in range(32):
+        both.insert(page, None, is_file)
+    both.a.num[st.SWAP_FREE] = both.twin.swap_free = int(not is_file)
+    both.reclaim_pass(Pass(2, True, False, 100), "W")
+    assert both.twin.cost == cost
+    both.agree()
+
+
+def test_the_last_resort_without_swappiness_still_spares_anonymous_memory() -> None:
+    """Priority 0 scans both types in full, unless swappiness is 0: then the shares decide, and anonymous memory has none."""
+    for swappiness, expected in ((60, [16, 0, 16, 0]), (0, [0, 0, 16, 0])):
+        both = Both(swappiness=swappiness)
+        for page in range(32):
+            both.insert(page, None, page >= 16)
+        both.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = -1
+        both.twin.seen = [-1, -1]
+        both.vm.vmstat[0] = both.twin.free = both.twin.high_marks + 1
+        assert both.counts(0) == expected

@@ -126,7 +126,8 @@ def test_a_broken_model_gives_status_1_and_says_where(tmp_path: Path, capsys: py
 def test_ctrl_c_ends_it_cleanly_and_keeps_finished_cases(tmp_path: Path, group: bool) -> None:
     """`group`: as from a terminal, which signals the workers too; otherwise only the parent hears it."""
     code = (
-        "import sys, pathlib\nfrom tests import fakes\nfrom sim.run import run\n"
+        "import sys, pathlib, signal\nfrom tests import fakes\nfrom sim.run import run\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a suite started in the background ignores it
         "loaded = fakes.loaded(2, ('none', 'zcache'))\nloaded.cases[1].config.settings['sleep'] = 60\n"
         "sys.exit(run(loaded, pathlib.Path(sys.argv[1]), jobs=2, simulate=fakes.simulate))"
     )

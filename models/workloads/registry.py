@@ -5,6 +5,7 @@ from models.workloads.io_readers.registry import REGISTRY as IO_READERS
 from models.workloads.readers.registry import REGISTRY as READERS
 
 _OWN = "definition"
+_CC1 = "cc1 of GCC 12.2 over 357 C sources (docs/build-workload.md)"
 _PROCESSES = Option(
     "processes", "int", "", 1, "with N > 1: a parent starts N processes of this workload, each with its own memory, and waits", "", 1, 4096
 )
@@ -229,6 +230,33 @@ REGISTRY = (
                 "backwards", "time", "ns", "1ms", "a time this much below an earlier one is taken as equal to it; more is an error", "", 0
             ),
             Option("repeat", "int", "", 1, "how often the trace is run through", "", 1),
+        ),
+    ),
+    Entry(
+        "build",
+        "models.workloads.build:build",
+        "make -jN of a C project: compiler jobs with their own memory, headers that they share, outputs, and a link at the end",
+        _CC1,
+        (
+            Option("jobs", "int", "", 400, "source files", "choice: a user-space project", 1, 100_000),
+            Option("parallel", "int", "", 4, "N of make -jN: jobs at a time", "choice", 1, 4096),
+            Option("mean_peak", "size", "B", "13.5MiB", "mean over the jobs of a job's largest anonymous memory", _CC1, 4096),
+            Option("cpu_time", "time", "ns", "117ms", "mean CPU time of a job", _CC1, 1000),
+            Option("binary", "size", "B", "33.4MiB", "size of the compiler's file as mapped; 18 % of it is ever in use", _CC1, 4096),
+            Option("headers", "size", "B", "2.6MiB", "all headers together, 5 KiB each", "the largest of the measured projects", 5120),
+            Option("header_reads", "size", "B", "989KiB", "mean of what a job reads of them", _CC1, 0),
+            Option("source_size", "size", "B", "10.6KiB", "mean size of a source", _CC1, 1),
+            Option("output_size", "size", "B", "8.2KiB", "mean size of an object file", _CC1, 1),
+            Option(
+                "step", "time", "ns", "10ms", "computing between two looks of a job at its memory, about", "accuracy", 1000, 1_000_000_000
+            ),
+            Option("makefiles", "size", "B", "1MiB", "what make reads at the start", "assumption", 1),
+            Option("make_memory", "size", "B", "16MiB", "make's own memory", "assumption", 4096),
+            Option("make_time", "time", "ns", "500ms", "CPU time of make before the first job", "assumption", 0),
+            Option("spawn_time", "time", "ns", "1ms", "CPU time of make for each job", "assumption", 0, 1_000_000_000),
+            Option("link", "bool", "", True, "a linker reads all outputs at the end and writes as much"),
+            Option("link_time", "time", "ns", "500ms", "its CPU time", "assumption", 0),
+            Option("link_memory", "size", "B", None, "its memory; none = all outputs and 8 MiB", "ld -r of GNU binutils 2.40", 4096),
         ),
     ),
 )

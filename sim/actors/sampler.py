@@ -1,29 +1,49 @@
-"""Samples of the VM's state at a fixed interval of simulated time: the time series of a run."""
+"""Samples of the VM's state at a fixed interval of simulated time: the time series of a run, and a check that its counters add up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models.allocators import pool as pool_state
 from models.backends import backend as backend_state
+from models.memory import file_state as fi
 from models.memory import state as st
-from models.vmstat import INDEX
+from models.vmstat import ALLOCSTALL_MOVABLE, INDEX
 from sim.actors.cpus import Steps
+from sim.identities import check_identities
 
 if TYPE_CHECKING:
+    from sim.actors.disk import Disk
     from sim.vm import Vm
 
-GAUGES = ("nr_free_pages", "nr_active_anon", "nr_inactive_anon", "nr_swapcached", "nr_writeback", "nr_page_table_pages")
-COUNTERS = ("pgfault", "pgmajfault", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "pswpin", "pswpout")
-MOST_SAMPLES = 200_000
+# Columns of the series in order: names of /proc/vmstat, then the VM's own, then the devices'.  docs/results.md says what each is.
+GAUGES = (
+    *("nr_free_pages", "nr_active_anon", "nr_inactive_anon", "nr_active_file", "nr_inactive_file", "nr_file_pages", "nr_swapcached"),
+    *("nr_mapped", "nr_dirty", "nr_writeback", "nr_dirty_threshold", "nr_dirty_background_threshold"),
+    *("nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_page_table_pages"),
+)
+COUNTERS = (
+    *("pgfault", "pgmajfault", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct"),
+    *("pgscan_anon", "pgscan_file", "pgsteal_anon", "pgsteal_file"),
+    *("workingset_refault_anon", "workingset_refault_file", "nr_dirtied", "nr_written", "pswpin", "pswpout"),
+)
+OWN = (
+    *("kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", "clean_pool_pages", "clean_stored_pages"),
+    *("file_pages_written", "backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses"),
+    *("cleancache_puts", "cleancache_hits", "cleancache_misses"),
+)
+CLEANCACHE = ("cleancache_puts", "cleancache_succ_gets", "cleancache_failed_gets")  # the backend's names for the last three
+DEVICE = ("queued", "reads", "writes", "read_bytes", "written_bytes", "read_ns", "write_ns", "queue_ns", "busy_ns")
+MOST_SAMPLES = 100_000
+FIRST_ROWS = 1024
 SECOND = 1e9
 
 
 class Tally:
-    """Sums of the pool's tally over the samples, and its effective compression by the published definition of 2011."""
+    """Sums of a pool's tally over the samples, and its effective compression by the published definition of 2011."""
 
     def __init__(self, page_size: int) -> None:
         self.page_size = page_size
@@ -58,8 +78,21 @@ class Tally:
         }
 
 
+def device_columns(names: Sequence[str]) -> Iterator[str]:
+    """Columns of the devices."""
+    for name in names:
+        yield from (f"device.{name}.{column}" for column in DEVICE)
+
+
+def device_values(disk: Disk) -> tuple[int, ...]:
+    """A device's columns now: requests queued or in service, then what has been counted so far."""
+    counted = disk.counters()
+    requests, size, _, latency, _ = counted.pairs
+    return (disk.queued, *requests, *size, *latency, counted.area, counted.busy)
+
+
 class Sampler:
-    """Fills `series`; calls `tick` after each sample."""
+    """Keeps a row of numbers for every sample; calls `tick` after each."""
 
     def __init__(self, vm: Vm, interval: int, kernel_pages: int, tick: Callable[[], None]) -> None:
         self.vm = vm
@@ -67,21 +100,36 @@ class Sampler:
         self.kernel_pages = kernel_pages
         self.tick = tick
         self.pool_pages_max = 0
-        self.tally = Tally(int(vm.num[st.PAGE_SIZE]))
-        self.warm_up = 0  # the tally is taken from here on, ns
-        gauges = ("time_s", *GAUGES, "kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages")
-        counters = (*COUNTERS, "backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses")
-        self.series: dict[str, list[float]] = {name: [] for name in (*gauges, *counters)}
+        page_size = int(vm.num[st.PAGE_SIZE])
+        self.page_size = page_size
+        self.tally, self.clean_tally = Tally(page_size), Tally(page_size)
+        self.has_clean = bool(vm.num[fi.CLEAN_CACHE])
+        self.warm_up = 0  # the tallies are taken from here on, ns
+        self.columns: tuple[str, ...] = ("time_s", *GAUGES, *COUNTERS, *OWN, *device_columns(list(vm.disks)))
+        self._vmstat = np.array([INDEX[name] for name in (*GAUGES, *COUNTERS)])
+        self._rows = np.zeros((FIRST_ROWS, len(self.columns)))
+        self._used = 0
         self.last = -1
+
+    @property
+    def series(self) -> dict[str, list[float]]:
+        """All samples so far, by column."""
+        return {name: self._rows[: self._used, k].tolist() for k, name in enumerate(self.columns)}
+
+    def since(self, name: str, begin: int) -> np.ndarray[Any, Any]:
+        """The samples of a column from `begin` (ns) on; the last one at least."""
+        rows = self._rows[: self._used]
+        return rows[min(int(np.searchsorted(rows[:, 0], begin / SECOND)), self._used - 1) :, self.columns.index(name)]
 
     def run(self) -> Steps:
         """Sample now and at every interval."""
         while True:
             self.sample()
             self.tick()
-            if len(self.series["time_s"]) >= MOST_SAMPLES:  # a long run: half as often from here on
-                for name, values in self.series.items():
-                    self.series[name] = values[::2]
+            if self._used >= MOST_SAMPLES:  # a long run: half as often from here on
+                kept = self._rows[: self._used : 2].copy()
+                self._used = len(kept)
+                self._rows[: self._used] = kept
                 self.interval *= 2
             yield self.vm.env.timeout(self.interval)
 
@@ -92,25 +140,52 @@ class Sampler:
         if now == self.last:
             return
         self.last = now
-        vmstat, num, backend = vm.vmstat, vm.num, vm.built.backend_num
-        pool = vm.built.pool.num
+        if self._used == len(self._rows):
+            self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+        row = self._rows[self._used]
+        row[0] = now / SECOND
+        own = 1 + len(self._vmstat)
+        row[1:own] = vm.vmstat[self._vmstat]
+        row[own : own + len(OWN)] = self._own(now)
+        if vm.disks:
+            row[own + len(OWN) :] = [value for disk in vm.disks.values() for value in device_values(disk)]
+        self._used += 1
+        check_identities(vm)
+
+    def _own(self, now: int) -> tuple[float, ...]:
+        """The columns of OWN."""
+        vm = self.vm
+        num, backend = vm.num, vm.built.backend_num
+        pool, clean = vm.built.pool.num, vm.built.clean_pool.num
         held = int(num[st.POOL_FRAMES])
         self.pool_pages_max = max(self.pool_pages_max, held)
-        if vm.built.has_pool and now >= self.warm_up:
-            vm.built.pool_stat(vm.built.pool.pool)
-            self.tally.add(pool, int(backend[backend_state.STORED_PAGES]))
-        row: dict[str, float] = {"time_s": now / SECOND}
-        for name in (*GAUGES, *COUNTERS):
-            row[name] = int(vmstat[INDEX[name]])
-        row["kernel_pages"] = self.kernel_pages
-        row["pool_pages"] = held
-        row["pool_payload_pages"] = round(int(pool[pool_state.PAYLOAD]) / int(num[st.PAGE_SIZE]), 3)
-        row["stored_pages"] = int(backend[backend_state.STORED_PAGES])
-        row["swap_used_pages"] = int(num[st.SWAP_TOTAL] - num[st.SWAP_FREE])
-        row["backend_stores"] = int(backend[backend_state.STORES])
-        row["backend_loads"] = int(backend[backend_state.LOADS])
-        row["backend_rejects"] = int(backend[backend_state.REFUSED])
-        row["allocstall"] = int(vmstat[INDEX["allocstall_movable"]])
-        row["accesses"] = int(num[st.ACCESSES])
-        for name, value in row.items():
-            self.series[name].append(value)
+        stored, clean_stored = int(backend[backend_state.STORED_PAGES]), int(clean[pool_state.OBJECTS])
+        if now >= self.warm_up:
+            if vm.built.has_pool:
+                vm.built.pool_stat(vm.built.pool.pool)
+                self.tally.add(pool, stored)
+            if self.has_clean:
+                self.clean_tally.add(clean, clean_stored)
+        return (
+            self.kernel_pages,
+            held,
+            round(int(pool[pool_state.PAYLOAD]) / self.page_size, 3),
+            stored,
+            int(num[st.SWAP_TOTAL] - num[st.SWAP_FREE]),
+            int(clean[pool_state.PAGES_TAKEN] - clean[pool_state.PAGES_RETURNED]),
+            clean_stored,
+            int(num[fi.FILES_WRITTEN]),
+            int(backend[backend_state.STORES]),
+            int(backend[backend_state.LOADS]),
+            int(backend[backend_state.REFUSED]),
+            int(vm.vmstat[ALLOCSTALL_MOVABLE]),
+            int(num[st.ACCESSES]),
+            *self._cleancache(),
+        )
+
+    def _cleancache(self) -> tuple[int, ...]:
+        """Pages offered to the clean cache, found in it, not found."""
+        if not self.has_clean:
+            return (0,) * len(CLEANCACHE)
+        counters = self.vm.built.backend_counters(self.vm.built.backend_num)
+        return tuple(counters.get(name, 0) for name in CLEANCACHE)

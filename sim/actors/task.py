@@ -316,4 +316,4 @@ class Task(Actor):
         count = -(-int(row[st.PROC_PAGES]) // int(arrays.num[st.PAGES_PER_TABLE]))
         tables = int((arrays.table[first : first + count, 1] > 0).sum())
         total = int(arrays.num[st.TOTAL_PAGES] + arrays.num[st.SWAP_TOTAL])
-        return int(row[st.RSS] + row[st.SWAPPED]) + tables + self.oom_score_adj * (total // 1000)
+        return int(row[st.RSS] + row[st.RSS_FILE] + row[st.SWAPPED]) + tables + self.oom_score_adj * (total // 1000)

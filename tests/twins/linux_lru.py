@@ -12,10 +12,11 @@ from math import isqrt
 from typing import NamedTuple
 
 INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
-KEEP, ACTIVATE, ROTATE, RECLAIM_IT = range(4)
+KEEP, ACTIVATE, ROTATE, RECLAIM_IT, RECLAIM_CLEAN = range(5)
 SLICE = 32
 DEF_PRIORITY = 12
 ANON, FILE = 0, 1
+MAPPINGS, SEQUENTIAL = 3, 2  # a file page is mapped so often; that mapping's references do not count
 NAMES = ("anon", "file")
 
 
@@ -29,12 +30,13 @@ class Pass(NamedTuple):
 
 
 class LinuxLru:
-    """The policy; `accessed` stands for the pages' hardware bits."""
+    """The policy; `accessed` stands for the hardware bits: (page, mapping)."""
 
     def __init__(self, page_size: int, swappiness: int, high_marks: int) -> None:
         self.lists: list[list[int]] = [[], [], [], []]
         self.file: set[int] = set()
-        self.accessed: set[int] = set()
+        self.executable: set[int] = set()
+        self.accessed: set[tuple[int, int]] = set()
         self.referenced: set[int] = set()
         self.workingset: set[int] = set()
         self.age = 0
@@ -93,22 +95,37 @@ class LinuxLru:
         if sum(self.cost) > sum(map(len, self.lists)) // 4:
             self.cost = [c // 2 for c in self.cost]
 
+    def references(self, page: int) -> int:
+        """Mappings that were used since the last look, sequential ones left out; the bits are cleared."""
+        used = {(page, n) for n in range(MAPPINGS)} & self.accessed
+        self.accessed -= used
+        return len(used - {(page, SEQUENTIAL)})
+
     def check(self, page: int) -> int:
-        young, marked = page in self.accessed, page in self.referenced
-        self.accessed.discard(page)
+        used, marked = self.references(page), page in self.referenced
         self.referenced.discard(page)
-        if not young:
-            return RECLAIM_IT
+        if not used:
+            return RECLAIM_CLEAN if marked and page in self.file else RECLAIM_IT
         self.referenced.add(page)
-        return ACTIVATE if marked else KEEP
+        return ACTIVATE if marked or used > 1 or page in self.executable else KEEP
+
+    def mark_accessed(self, page: int) -> None:
+        """A system call uses a page: the first time it is referenced, the second time activated."""
+        home = self.place(page)
+        if page not in self.referenced:
+            self.referenced.add(page)
+        elif home in (INACTIVE_ANON, INACTIVE_FILE):
+            self.referenced.discard(page)
+            self.lists[home].remove(page)
+            self.lists[home + 1].insert(0, page)
+            self.age += 1
+            self.count["pgactivate"] += 1
 
     def putback(self, page: int, verdict: int) -> None:
         if verdict == ROTATE:
-            home = self.place(page)
-            if home in (INACTIVE_ANON, INACTIVE_FILE):
-                self.lists[home].remove(page)
-                self.lists[home].append(page)
-                self.count["pgrotated"] += 1
+            self.remove(page)
+            self.lists[2 * self.kind(page)].append(page)
+            self.count["pgrotated"] += 1
             return
         if verdict == ACTIVATE:
             self.age += 1
@@ -122,11 +139,17 @@ class LinuxLru:
         return inactive_is_low(len(self.lists[2 * kind]), len(self.lists[2 * kind + 1]), self.page_size)
 
     def deactivate(self, n: int, kind: int) -> None:
+        kept = []
         for page in self.take_tail(2 * kind + 1, n):
-            self.accessed.discard(page)
+            self.count["pgrefill"] += 1
+            if self.references(page) and page in self.executable:
+                kept.append(page)
+                continue
             self.workingset.add(page)
             self.lists[2 * kind].insert(0, page)
-            self.count.update(["pgrefill", "pgdeactivate"])
+            self.count["pgdeactivate"] += 1
+        self.lists[2 * kind + 1][:0] = kept[::-1]
+        self.age += len(kept)
 
     def background(self) -> None:
         """kswapd before a round, and everybody after a pass: a slice of the active anonymous pages if inactive ones are few."""
@@ -169,7 +192,7 @@ class LinuxLru:
                     freed += sum(f in ("free", "store") for f in fates)
                     written = sum(f in ("write", "store") for f in fates)
                     if written:
-                        self.charge(ANON, written)
+                        self.charge(which // 2, written)
             first_direct = not asked.kswapd and asked.priority == DEF_PRIORITY
             if freed >= asked.goal and not first_direct and not proportion(left, target):
                 break
@@ -178,12 +201,15 @@ class LinuxLru:
 
     def _one(self, page: int, fate: Callable[[int], str]) -> str:
         verdict = self.check(page)
-        what = fate(page) if verdict == RECLAIM_IT else ""
+        if verdict not in (RECLAIM_IT, RECLAIM_CLEAN):
+            self.putback(page, verdict)
+            return ""
+        what = fate(page)
         if what in ("free", "store"):
             self.evicted(page)
-        else:
-            self.putback(page, {"write": KEEP, "stuck": ACTIVATE}.get(what, verdict))
-        return what
+            return what
+        self.putback(page, KEEP if what == "write" else ACTIVATE)
+        return what if verdict == RECLAIM_IT else ""  # a page that is referenced is not written
 
 
 def proportion(left: list[int], target: list[int]) -> bool:

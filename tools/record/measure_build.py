@@ -1,11 +1,11 @@
 """Measure compiler jobs: how the memory of GCC's cc1 grows with its CPU time, over many C sources, and which pages it comes back to.
 
     python tools/record/measure_build.py jobs OUT FOLDER...            compile what can be compiled: OUT/jobs.csv, curves.csv, headers.csv
-    python tools/record/measure_build.py text OUT NAME SOURCE          pages of cc1's own file in use, by window: OUT/text-NAME.csv
+    python tools/record/measure_build.py text OUT NAME SOURCE ROOT     pages of cc1's own file in use, by window: OUT/text-NAME.csv
     python tools/record/measure_build.py tables OUT TRACE.mpt DATA     the small tables that ship, in DATA
 
-jobs: for each source, the command line of cc1 from `gcc -###`, run alone; /proc/PID/status and schedstat about every millisecond; the headers
-from `gcc -M`; the size of the object file from `gcc -c`.  Every folder of the project that holds headers is searched for them.
+jobs: for each source, the command line of cc1 from `gcc -###`, run alone; /proc/PID/status and schedstat every millisecond or so; the
+headers from `gcc -M`; the size of the object file from `gcc -c`.  Every folder of the project with headers is searched for headers.
 text: the same command line under valgrind's lackey, a minute for every 60 million instructions.
 It needs Linux, gcc and NumPy, for `text` valgrind, and for `tables` to be started in the project's folder.
 """
@@ -149,9 +149,8 @@ def jobs(out: Path, folders: list[Path]) -> None:
         writer.writerows((project, Path(name).stat().st_size, count) for (project, name), count in found.items())
 
 
-def text(out: Path, name: str, source: Path) -> None:
+def text(out: Path, name: str, source: Path, root: Path) -> None:
     """In how many windows of WINDOW instructions cc1 used each page of its own file's image (4 KiB); first line: windows."""
-    root = source.parent
     run = cc1_command(["gcc", *FLAGS, *include_flags(root), str(source)])
     run[run.index("-o") + 1] = "/dev/null"
     headers = subprocess.run(["readelf", "-lW", run[0]], capture_output=True, text=True).stdout
@@ -221,8 +220,8 @@ def tables(out: Path, trace: Path, data: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["jobs"] and len(sys.argv) > 3:
         jobs(Path(sys.argv[2]), [Path(name).resolve() for name in sys.argv[3:]])
-    elif sys.argv[1:2] == ["text"] and len(sys.argv) == 5:
-        text(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]).resolve())
+    elif sys.argv[1:2] == ["text"] and len(sys.argv) == 6:
+        text(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]).resolve(), Path(sys.argv[5]).resolve())
     elif sys.argv[1:2] == ["tables"] and len(sys.argv) == 5:
         tables(*(Path(name) for name in sys.argv[2:]))
     else:
