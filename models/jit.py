@@ -52,6 +52,7 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_bytes())):

@@ -62,6 +62,7 @@ class Plan(NamedTuple):
     dirty: Dirty = Dirty()
     clean_allocator: Allocator | None = None  # of the backend's clean cache, where it has one and there are files
     clean_options: dict[str, Any] = {}
+    fixed_readahead: bool = False  # of swap
 
 
 COST_COLUMNS = {
@@ -141,6 +142,7 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.SCAN_SLOT] = 1
     num[st.PAGE_CLUSTER] = plan.page_cluster
     num[st.ROTATIONAL] = int(plan.rotational)
+    num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness

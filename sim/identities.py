@@ -28,13 +28,13 @@ EXTRA: dict[str, str] = {
     "file_writeback": "pages of files under writeback",
     "file_written": "pages of files whose writing has ended",
     "swap_slots": "slots of the swap device",
-    "swap_free": "those that are free",
-    "taken_by_kswapd": "pages in the table of who reclaimed what from whom: by kswapd",
-    "taken_directly": "by tasks",
-    "taken_anon": "anonymous ones",
-    "taken_file": "pages of files",
+    "swap_free": "free slots of the swap device",
+    "taken_by_kswapd": "pages that kswapd took, by the table of who reclaimed what from whom",
+    "taken_directly": "pages that tasks took, by that table",
+    "taken_anon": "anonymous pages that anybody took, by that table",
+    "taken_file": "pages of files that anybody took, by that table",
     "kib_read": "KiB that all devices have read",
-    "kib_written": "and written",
+    "kib_written": "KiB that all devices have written",
 }
 
 IDENTITIES: tuple[str, ...] = (

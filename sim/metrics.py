@@ -217,8 +217,8 @@ CPU_PURPOSES: tuple[str, ...] = (
 
 HISTOGRAM_TITLES: dict[str, str] = {
     "fault_zero": "First touch (zero-filled page)",
-    "fault_minor": "Minor fault (found in the swap cache)",
-    "fault_major": "Major fault (from the device or the pool)",
+    "fault_minor": "Minor fault (found in memory)",
+    "fault_major": "Major fault (from a device or the pool)",
     "allocstall": "Allocation stall (direct reclaim)",
 }
 

@@ -10,6 +10,7 @@ from models.memory import state as st
 from models.memory.dirty import clear_dirty, list_remove
 from models.memory.filemap import unmap_page
 from models.memory.frames import spend
+from models.memory.op_state import DONE, S_RECLAIMED_FOR
 from models.memory.pagecache import forget_page, forget_shadow
 from models.memory.readahead import forced, open_file
 from models.memory.rmap import process_of
@@ -76,5 +77,7 @@ def read_ahead(m, own, process, number, now):
     """Advice "will need": start reading the file as far as one such call reads; reports DONE or NEED_RECLAIM."""
     pages = m.pages
     pages.num[st.CLOCK] = now
-    open_file(pages, process, number)
-    return report(pages, forced(m, own, number, 0, pages.file[number, fi.SIZE]), now)
+    code = forced(m, own, open_file(pages, process, number), number, 0, pages.file[number, fi.SIZE])
+    if code == DONE:
+        own[S_RECLAIMED_FOR] = 0
+    return report(pages, code, now)

@@ -132,10 +132,11 @@ def read_call(m, own, process, op_page):
     o = open_file(pages, process, number)
     begin = q - first
     index = begin + own[S_CALL]
-    last = min(begin + ((op_page >> COUNT_SHIFT) & COUNT_MASK) + 1, pages.file[number, fi.SIZE])
+    last = begin + ((op_page >> COUNT_SHIFT) & COUNT_MASK) + 1  # readahead goes by what is asked for, beyond the file's end too
+    end = min(last, pages.file[number, fi.SIZE])
     if own[S_CALL] == 0:
         spend(pages, st.BY_FILE, pages.cost[st.C_SYSCALL])
-    while index < last:
+    while index < end:
         own[S_CALL] = index - begin
         n = gather(pages, first, index, last)
         if n == 0:

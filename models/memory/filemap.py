@@ -201,9 +201,12 @@ def file_fault(m, own, process, where, p, write):
     if write == 0 and map_around(pages, o, process, where, p):
         return end_fault(pages, own)
     if pages.pte[p] == 0:
+        tried = own[S_TRIED]
         code = find_page(m, own, o, number, index, advice)
         if code != DONE:
             return code
+        if own[S_TRIED] != tried and write == 0 and map_around(pages, o, process, where, p):
+            return end_fault(pages, own)  # the mark has started a read: the fault was run again
         f = int64(pages.cache[pages.file[number, fi.FIRST] + index]) - 1
     else:
         f = int64(pages.pte[p]) >> st.PTE_SHIFT

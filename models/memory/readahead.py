@@ -126,12 +126,13 @@ def submit(m, own, number, start, size, ahead):
     count = min(size, row[fi.SIZE] - start)
     if count <= 0:
         return DONE
-    if own[S_RECLAIMED_FOR] == 0:
-        wanted = missing(pages, row[fi.FIRST], start, count)
-        if usable_frames(pages, 1) < wanted:
-            want_kswapd(pages)
-            own[S_RECLAIMED_FOR] = 1
-            return NEED_RECLAIM
+    wanted = missing(pages, row[fi.FIRST], start, count)
+    if wanted == 0:
+        return DONE  # the reclaim is for a later piece
+    if own[S_RECLAIMED_FOR] == 0 and usable_frames(pages, 1) < wanted:
+        want_kswapd(pages)
+        own[S_RECLAIMED_FOR] = 1
+        return NEED_RECLAIM
     own[S_RECLAIMED_FOR] = 0
     at = count - ahead
     mark = row[fi.FIRST] + start + at if 0 <= at < count else int64(NONE)
@@ -139,11 +140,10 @@ def submit(m, own, number, start, size, ahead):
     return DONE
 
 
-@outlined(int64(machine_t, Numbers, int64, int64, int64))
-def forced(m, own, number, start, count):
+@outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
+def forced(m, own, o, number, start, count):
     """Read exactly these pages, without a mark, in pieces."""
-    num = m.pages.num
-    count = min(count, max(num[fi.IO_PAGES], num[fi.READAHEAD_PAGES]))
+    count = min(count, max(m.pages.num[fi.IO_PAGES], m.pages.opens[o, fi.LIMIT]))
     done = 0
     while done < count:
         n = min(count - done, FORCED_STRETCH)
@@ -237,9 +237,9 @@ def page_missing(m, own, o, number, index, wanted):
     """Readahead for a page that is not there (synchronous)."""
     row = m.pages.opens[o]
     if row[fi.LIMIT] == 0:
-        return forced(m, own, number, index, 1)
+        return forced(m, own, o, number, index, 1)
     if row[fi.RANDOM_READS]:
-        return forced(m, own, number, index, wanted)
+        return forced(m, own, o, number, index, wanted)
     return decide(m, own, o, number, index, wanted, 0)
 
 

@@ -91,6 +91,7 @@ PAGES_PER_TABLE = 28
 NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
 NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
+FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 NUMBERS = 96  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------

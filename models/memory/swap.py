@@ -216,7 +216,7 @@ def plan_readahead(pages, process, p):
     s = -int64(pte[p]) - 1
     most = 1 << num[st.PAGE_CLUSTER]
     n = 0
-    if num[st.ROTATIONAL] == 0:
+    if num[st.ROTATIONAL] == 0 and num[st.FIXED_READAHEAD] == 0:
         before = proc[process, st.RA_PAGE]
         size = window_size(proc[process, st.RA_HITS], abs(p - before) == 1, most, proc[process, st.RA_WINDOW])
         window[LAST] = size
@@ -239,6 +239,8 @@ def plan_readahead(pages, process, p):
             return n
     else:
         size = window_size(num[st.RA_SLOT_HITS], abs(s - num[st.RA_SLOT]) == 1, most, num[st.RA_SLOT_WINDOW])
+        if num[st.FIXED_READAHEAD]:
+            size = most
         window[LAST] = size
         if size > 1:
             aligned = 1

@@ -9,8 +9,9 @@ from models.memory.state import Wide
 
 MASK = (1 << 40) - 1  # see models.workloads.stream
 COUNT_SHIFT, COUNT_MASK = 40, (1 << 16) - 1
-MEMORY_LAST, CALL_LAST, MAP, UNMAP, FSYNC, DELETE, ADVISE = 1, 3, 4, 5, 10, 11, 12
+MEMORY_LAST, CALL_LAST, MAP, UNMAP, FSYNC, DELETE, ADVISE, SLAB = 1, 3, 4, 5, 10, 11, 12, 13
 OPS = 14
+SLAB_CACHES = 2
 FIRST, PAGES = 0, 1
 
 
@@ -54,6 +55,9 @@ def first_wrong(op, page, cpu_ns, pages, files):
                 low = files[number, FIRST]
                 high = low + files[number, PAGES]
             if first >= high or last >= high:
+                return i
+        elif what == SLAB:
+            if page[i] < -SLAB_CACHES or page[i] >= SLAB_CACHES:
                 return i
         elif what >= OPS:
             return i

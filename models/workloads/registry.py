@@ -259,4 +259,19 @@ REGISTRY = (
             Option("link_memory", "size", "B", None, "its memory; none = all outputs and 8 MiB", "ld -r of GNU binutils 2.40", 4096),
         ),
     ),
+    Entry(
+        "slab",
+        "models.workloads.slab:build",
+        "memory of the kernel's own objects that grows, stays, and shrinks, again and again",
+        _OWN,
+        (
+            Option("size", "size", "B", REQUIRED, "at its largest", "", 4096, 1 << 40),
+            Option("reclaimable", "bool", "", True, "shrinkers may free it; false: only its user can", "Linux 6.1 fs/dcache.c"),
+            Option("grow", "time", "ns", "100ms", "time in which it grows", "choice", 64, 4_000_000_000),
+            Option("hold", "time", "ns", "500ms", "time it then stays", "choice", 0, 4_000_000_000),
+            Option("shrink", "time", "ns", "100ms", "time in which it is freed", "choice", 64, 4_000_000_000),
+            Option("pause", "time", "ns", "500ms", "time until the next round", "choice", 0, 4_000_000_000),
+            Option("rounds", "int", "", 1, "how often", "", 1, 1_000_000),
+        ),
+    ),
 )

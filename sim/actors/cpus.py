@@ -1,7 +1,8 @@
 """vCPUs: who may compute now, for how long, and who waits.
 
 One vCPU runs one actor at a time.  Runnable actors take turns in round robin with a quantum; a woken kernel thread that finds
-no free vCPU goes to the front of the queue and preempts after a short delay.  Bare events: `simpy.Resource` costs several
+no free vCPU goes to the front of the queue and preempts after a short delay, and so does, behind it, a task that blocks after computing
+for a moment only.  Bare events: `simpy.Resource` costs several
 times as much on this path.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 from simpy import Environment, Event
 
@@ -20,9 +21,23 @@ ALONE_STRETCH = 4096
 
 
 class Actor:
-    """Anything that computes; `kernel` actors preempt."""
+    """Anything that computes.
+
+    kernel  a kernel thread: preempts tasks
+    burst   ns computed since it last blocked
+    """
 
     kernel = False
+    burst = 0
+
+
+class Waiting(NamedTuple):
+    """Who is ready and has no vCPU, since when; urgent: may cut the turn of whoever has one."""
+
+    actor: Actor
+    event: Event
+    since: int
+    urgent: bool
 
 
 class Cpus:
@@ -40,7 +55,7 @@ class Cpus:
         self.shared_slice = shared_slice
         self.least = max(shared_slice // 4, 1)
         self.running: dict[Actor, int] = {}  # actor: when its turn began
-        self.ready: deque[tuple[Actor, Event, int]] = deque()
+        self.ready: deque[Waiting] = deque()
         self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
         self.alone: dict[Actor, Event] = {}  # those who compute for long, to be told when somebody queues
         self.busy = 0  # ns of all vCPUs, for turns that ended
@@ -71,10 +86,10 @@ class Cpus:
 
     def _turn_end(self, actor: Actor) -> int:
         """When the first in line is to have the actor's vCPU."""
-        waiting, _, since = self.ready[0]
-        if waiting.kernel and not actor.kernel:
-            return since + self.wakeup_delay
-        return self.running[actor] + self.quantum
+        first, begun = self.ready[0], self.running[actor]
+        if first.urgent and not actor.kernel:
+            return (first.since if first.actor.kernel else max(first.since, begun)) + self.wakeup_delay
+        return begun + self.quantum
 
     def resume(self, actor: Actor) -> bool:
         """Take the vCPU back that the actor left, if nobody has come in between."""
@@ -82,13 +97,21 @@ class Cpus:
         if at is None:
             return False
         now = int(self.env.now)
+        actor.burst = 0
         if at < now:
             self.busy += at - self.running[actor]
             self.running[actor] = now
         return True
 
-    def acquire(self, actor: Actor) -> Steps:
-        """Wait for a vCPU."""
+    def acquire(self, actor: Actor, woken: bool = True) -> Steps:
+        """Wait for a vCPU; `woken`: after blocking, not because a turn was over.
+
+        Who computed only for a moment before it blocked comes before those who use up their turns, as a scheduler that is fair by
+        run time would have it: so a task that waits for its device is not held up by one that only computes.
+        """
+        urgent = woken and (actor.kernel or actor.burst < self.wakeup_delay)
+        if woken:
+            actor.burst = 0
         if self.resume(actor):
             return
         now = int(self.env.now)
@@ -99,16 +122,21 @@ class Cpus:
             return
         event = self.env.event()
         if self.leaving:
-            going = self.env.timeout(min(self.leaving.values()) - now)
-            assert going.callbacks is not None
-            going.callbacks.append(lambda _: self._let_go(int(self.env.now)))
-        if actor.kernel:
-            self.ready.appendleft((actor, event, now))
-        else:
-            self.ready.append((actor, event, now))
+            self._see_to_leaving(now)
+        self._queue(Waiting(actor, event, now, urgent))
         if self.alone:
             self._tell_all()
         yield event
+
+    def _queue(self, waiting: Waiting) -> None:
+        """Kernel threads in front, then urgent tasks, then the others, each in order of arrival."""
+        ready = self.ready
+        if waiting.actor.kernel:
+            ready.appendleft(waiting)
+        elif waiting.urgent:
+            ready.insert(sum(other.urgent for other in ready), waiting)
+        else:
+            ready.append(waiting)
 
     def solo(self) -> bool:
         """Whether the actor that computes is the only one on any vCPU, and nobody waits for one."""
@@ -118,13 +146,26 @@ class Cpus:
         """The only actor computed until `computed`, slept, and is back at `end`."""
         self.busy += computed - self.running[actor]
         self.running[actor] = end
+        actor.burst = 0
 
     def leave(self, actor: Actor, at: int) -> None:
         """Give the vCPU up at time `at`, when the actor will have computed what it has to.
 
         While nobody waits that needs no event, which is what makes a blocking read cheap; whoever comes in between sees to it.
         """
+        now = int(self.env.now)
+        if self.ready and at <= now:
+            self._end_turn(actor, now)
+            return
         self.leaving[actor] = at
+        if self.ready:
+            self._see_to_leaving(now)
+
+    def _see_to_leaving(self, now: int) -> None:
+        """Somebody waits: the next turn that is to end needs an event."""
+        going = self.env.timeout(min(self.leaving.values()) - now)
+        assert going.callbacks is not None
+        going.callbacks.append(lambda _: self._let_go(int(self.env.now)))
 
     def _let_go(self, now: int) -> None:
         """End the turns that were to end by now."""
@@ -139,11 +180,13 @@ class Cpus:
 
     def _end_turn(self, actor: Actor, at: int) -> None:
         now = int(self.env.now)
-        self.busy += at - self.running.pop(actor)
+        used = at - self.running.pop(actor)
+        self.busy += used
+        actor.burst += used
         if self.ready:
-            following, event, _ = self.ready.popleft()
-            self.running[following] = now
-            event.succeed()
+            following = self.ready.popleft()
+            self.running[following.actor] = now
+            following.event.succeed()
 
     def compute(self, actor: Actor, ns: int) -> Steps:
         """Spend ns on the vCPU, then let others have it if the turn is over."""
@@ -198,7 +241,7 @@ class Cpus:
     def rotate(self, actor: Actor) -> Steps:
         """End the actor's turn and wait for the next."""
         self.release(actor)
-        yield from self.acquire(actor)
+        yield from self.acquire(actor, woken=False)
 
     def turn_over(self, actor: Actor) -> bool:
         """Whether somebody who waits is to have the actor's vCPU now."""

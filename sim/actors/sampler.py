@@ -11,7 +11,8 @@ from models.allocators import pool as pool_state
 from models.backends import backend as backend_state
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.vmstat import ALLOCSTALL_MOVABLE, INDEX
+from models.memory.throttle import set_thresholds
+from models.vmstat import ALLOCSTALL_MOVABLE, INDEX, NR_DIRTY_BACKGROUND_THRESHOLD, NR_DIRTY_THRESHOLD
 from sim.actors.cpus import Steps
 from sim.identities import check_identities
 
@@ -36,6 +37,7 @@ OWN = (
     *("cleancache_puts", "cleancache_hits", "cleancache_misses"),
 )
 CLEANCACHE = ("cleancache_puts", "cleancache_succ_gets", "cleancache_failed_gets")  # the backend's names for the last three
+THRESHOLDS = np.array([NR_DIRTY_THRESHOLD, NR_DIRTY_BACKGROUND_THRESHOLD])
 DEVICE = ("queued", "reads", "writes", "read_bytes", "written_bytes", "read_ns", "write_ns", "queue_ns", "busy_ns")
 MOST_SAMPLES = 100_000
 FIRST_ROWS = 1024
@@ -88,7 +90,7 @@ def device_values(disk: Disk) -> tuple[int, ...]:
     """A device's columns now: requests queued or in service, then what has been counted so far."""
     counted = disk.counters()
     requests, size, _, latency, _ = counted.pairs
-    return (disk.queued, *requests, *size, *latency, counted.area, counted.busy)
+    return (disk.queued, *requests, *size, *latency, max(counted.area, 0), counted.busy)  # what is submitted may be wanted a little later
 
 
 class Sampler:
@@ -126,12 +128,15 @@ class Sampler:
         while True:
             self.sample()
             self.tick()
+            wait = self.interval
             if self._used >= MOST_SAMPLES:  # a long run: half as often from here on
+                self.interval *= 2
+                if self._used % 2:  # else the last one goes, and the next is due half an interval after it
+                    wait = self.interval
                 kept = self._rows[: self._used : 2].copy()
                 self._used = len(kept)
                 self._rows[: self._used] = kept
-                self.interval *= 2
-            yield self.vm.env.timeout(self.interval)
+            yield self.vm.env.timeout(wait)
 
     def sample(self) -> None:
         """One row, unless this moment has one."""
@@ -145,12 +150,21 @@ class Sampler:
         row = self._rows[self._used]
         row[0] = now / SECOND
         own = 1 + len(self._vmstat)
-        row[1:own] = vm.vmstat[self._vmstat]
+        row[1:own] = self._counters()
         row[own : own + len(OWN)] = self._own(now)
         if vm.disks:
             row[own + len(OWN) :] = [value for disk in vm.disks.values() for value in device_values(disk)]
         self._used += 1
         check_identities(vm)
+
+    def _counters(self) -> np.ndarray[Any, Any]:
+        """Linux's counters as a reader of /proc/vmstat would see them: it gets the thresholds of this moment, and changes nothing."""
+        vmstat = self.vm.vmstat
+        last = vmstat[THRESHOLDS]
+        set_thresholds(self.vm.pages)
+        found: np.ndarray[Any, Any] = vmstat[self._vmstat]
+        vmstat[THRESHOLDS] = last
+        return found
 
     def _own(self, now: int) -> tuple[float, ...]:
         """The columns of OWN."""

@@ -126,6 +126,8 @@ class Task(Actor):
         where = f"workload {self.workload}, process {self.process.name}"
         if op >= len(ops.OP_NAMES):
             return UserError(f"{where}: there is no op {op}")
+        if op == ops.SLAB:
+            return UserError(f"{where}: there is no slab cache {page}; 0 and 1 allocate, -1 and -2 free")
         if op in (ops.READ, WRITE, MAP, UNMAP):
             worst = page if page < 0 or op <= WRITE else page + value - 1
             return UserError(f"{where}: page {worst} is outside its address space of {self.process.pages} pages")

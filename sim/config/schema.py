@@ -149,6 +149,16 @@ class Swap(Section):
 
     device: Annotated[str, Key("str", "", "name of a device of `devices` that holds it")]
     size: Annotated[Size, Key("size", "B", "its size", "", 64 << 10, 1 << 50)]
+    readahead: Annotated[
+        str,
+        Key(
+            "choice",
+            "",
+            "adaptive: the window follows its hits; fixed: always the whole block of 2^vm.page-cluster slots, as before Linux 3.14",
+            "Linux 6.1 mm/swap_state.c",
+            choices=("adaptive", "fixed"),
+        ),
+    ] = "adaptive"
 
 
 class FilesystemSection(Section):

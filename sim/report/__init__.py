@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.errors import UserError
 from sim.folders import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
-from sim.report import tables
+from sim.report import reclaimed, tables
 from sim.results import (
     to_json,
 )
@@ -158,6 +158,7 @@ def _render(
         groups=tables.grouped_rows(runs),
         comparisons=tables.comparisons(top["published"], names, runs),
         figures=figures,
+        heats=reclaimed.heats(names, runs),
         tasks=tables.task_rows(names, runs),
         vmstat=tables.vmstat_rows(runs),
         shared_config=to_json(shared),

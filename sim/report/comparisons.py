@@ -31,16 +31,22 @@ from sim.statistics import survival
 
 MOST_BARS = 24  # cases that are drawn as bars; a table shows all of them
 MOST_LINES = 9
+MOST_PANELS = 12
 
 
 def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
-    """Share of events that took longer than a time; one panel per kind, one line per case."""
-    kinds = [k for k in HISTOGRAM_TITLES if any(sum((r["histograms"].get(k) or {}).get("counts", [])) for r in runs)]
+    """Share of faults and stalls that took longer than a time."""
+    return survivals(names, runs, HISTOGRAM_TITLES, "latencies", "Latency of faults and allocation stalls", "events")
+
+
+def survivals(names: Sequence[str], runs: Sequence[Document], titles: Mapping[str, str], label: str, title: str, what: str) -> Plot | None:
+    """Share of events that took longer than a time; one panel per histogram (titles: by name in run.json), one line per case."""
+    kinds = [k for k in titles if any(sum((r["histograms"].get(k) or {}).get("counts", [])) for r in runs)]
     if not kinds:
         return None
     columns = min(2, len(kinds))
     rows = -(-len(kinds) // columns)
-    figure, grid = panels(1.6, rows, columns, left=0.65, legend=legend_shape(names)[1] if len(names) > 1 else 0)
+    figure, grid = panels(1.6, rows, columns, left=0.65, gap=0.65, legend=legend_shape(names)[1] if len(names) > 1 else 0)
     for axes in grid[len(kinds) :]:
         axes.set_axis_off()
     for axes, kind in zip(grid, kinds, strict=False):
@@ -48,7 +54,7 @@ def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
             histogram = run["histograms"].get(kind)
             if histogram:
                 _survival(axes, histogram, name, COLOURS[case % 9])
-        finish(axes, HISTOGRAM_TITLES[kind], short_ticks=False)
+        finish(axes, titles[kind], short_ticks=False)
         axes.set_xscale("log")
         axes.set_yscale("log")
         low, high = axes.get_xlim()
@@ -59,9 +65,9 @@ def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     if len(names) > 1:
         legend_above(figure, max(grid[: len(kinds)], key=lambda a: len(a.get_legend_handles_labels()[1])))
     return Plot(
-        svg_of(figure, "latencies"),
-        "Latency of faults and allocation stalls",
-        "Share of the events of all replications that took longer than the time below; both axes are logarithmic. Further left is better.",
+        svg_of(figure, label),
+        title,
+        f"Share of the {what} of all replications that took longer than the time below; both axes are logarithmic. Further left is better.",
     )
 
 
@@ -74,30 +80,38 @@ def _survival(axes: Any, histogram: Mapping[str, Any], name: str, colour: str) -
         axes.plot(*zip(*points, strict=True), color=colour, label=name, drawstyle="steps-post")
 
 
-CPU_LABELS = {"cpu_user": "user", "cpu_fault": "faults", "cpu_kswapd": "kswapd", "cpu_direct": "direct reclaim"}
+CPU_LABELS = {"cpu_user": "user", "cpu_fault": "faults", "cpu_kswapd": "kswapd", "cpu_direct": "direct reclaim", "cpu_file": "files"}
+
+
+SMALL = 0.01  # of a case's CPU time: purposes that never take more are drawn together
+
+
+def _cpu_parts(runs: Sequence[Document]) -> dict[str, list[float]]:
+    """Label -> CPU seconds of each case; the small ones, and those that there is no colour for, together at the end."""
+    seconds: dict[str, list[float]] = {
+        purpose: [(run["scalars"].get(purpose) or {}).get("mean") or 0.0 for run in runs]
+        for purpose in CPU_PURPOSES
+        if purpose != "cpu_idle"
+    }
+    totals = [sum(column) for column in zip(*seconds.values(), strict=True)]
+    share = {p: max((v / t for v, t in zip(values, totals, strict=True) if t), default=0.0) for p, values in seconds.items()}
+    large = sorted((p for p in share if share[p] > SMALL), key=lambda p: -share[p])[: len(COLOURS)]
+    parts = {CPU_LABELS.get(p, p.removeprefix("cpu_")): seconds[p] for p in seconds if p in large}
+    rest: list[float] = [sum(column) for column in zip(*(seconds[p] for p in seconds if p not in large), strict=True)]
+    return parts | {"other": rest} if any(rest) else parts
 
 
 def cpu(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
     """CPU seconds by purpose, a stacked bar per case."""
-    purposes = [p for p in CPU_PURPOSES if p != "cpu_idle" and any(((r["scalars"].get(p) or {}).get("mean") or 0) > 0 for r in runs)]
-    if not purposes:
+    parts = _cpu_parts(runs)
+    if not parts:
         return None
-    labels = [CPU_LABELS.get(purpose, purpose.removeprefix("cpu_")) for purpose in purposes]
-    figure, (axes,) = panels(0.3 * len(names) + 0.1, left=room(names), legend=legend_shape(labels)[1])
+    figure, (axes,) = panels(0.3 * len(names) + 0.1, left=room(names), legend=legend_shape(list(parts))[1])
     places = range(len(names))
     left = [0.0] * len(names)
-    for number, purpose in enumerate(purposes):
-        values = [(run["scalars"].get(purpose) or {}).get("mean") or 0.0 for run in runs]
-        axes.barh(
-            places,
-            values,
-            left=left,
-            height=0.62,
-            color=(*COLOURS, MUTED)[number % 10],
-            label=labels[number],
-            edgecolor=PAPER,
-            linewidth=0.6,
-        )
+    for number, (label, values) in enumerate(parts.items()):
+        colour = MUTED if label == "other" else COLOURS[number % 9]
+        axes.barh(places, values, left=left, height=0.62, color=colour, label=label, edgecolor=PAPER, linewidth=0.6)
         left = [a + b for a, b in zip(left, values, strict=True)]
     _case_axis(axes, names)
     finish(axes, "", "CPU time (s)", short_ticks=False)
@@ -119,7 +133,9 @@ SIDE_BY_SIDE = (
     "pgmajfault_rate",
     "pswpin_rate",
     "pswpout_rate",
+    "file_read_rate",
     "effective_compression",
+    "cleancache_hit_ratio",
     "psi_memory_full",
     "psi_io_full",
     "fault_p99",
@@ -129,7 +145,7 @@ SIDE_BY_SIDE = (
 def _wanted(runs: Sequence[Document]) -> list[str]:
     """The metrics worth a panel: those that are not zero or absent everywhere."""
     devices = sorted({n for r in runs for n in r["scalars"] if n.startswith("device.") and n.endswith(".utilisation")})
-    return [n for n in (*SIDE_BY_SIDE, *devices) if any(((r["scalars"].get(n) or {}).get("mean") or 0) != 0 for r in runs)][:9]
+    return [n for n in (*SIDE_BY_SIDE, *devices) if any(((r["scalars"].get(n) or {}).get("mean") or 0) != 0 for r in runs)][:MOST_PANELS]
 
 
 def _title(metric: str) -> str:

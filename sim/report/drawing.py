@@ -69,12 +69,14 @@ class Plot(NamedTuple):
 # ---------------------------------------------------------------- tools
 
 
-def panels(panel: float, rows: int = 1, columns: int = 1, left: float = 0.5, legend: int = 1, **options: Any) -> tuple[Figure, list[Any]]:
-    """A grid of panels `panel` inches high below `legend` rows of legend, with fixed margins.
+def panels(
+    panel: float, rows: int = 1, columns: int = 1, left: float = 0.5, legend: int = 1, gap: float = 0.5, **options: Any
+) -> tuple[Figure, list[Any]]:
+    """A grid of panels `panel` inches high below `legend` rows of legend, with fixed margins; `gap` inches between columns.
 
     Matplotlib's own layouts would draw everything twice.
     """
-    top, bottom, between = 0.3 + (0.1 + 0.19 * legend if legend else 0.0), 0.42, (0.2 if options.get("sharey") else 0.5, 0.55)
+    top, bottom, between = 0.3 + (0.1 + 0.19 * legend if legend else 0.0), 0.42, (0.2 if options.get("sharey") else gap, 0.55)
     height = top + bottom + rows * panel + (rows - 1) * between[1]
     wide = (WIDTH - left - 0.15 - (columns - 1) * between[0]) / columns
     figure = Figure(figsize=(WIDTH, height))
@@ -181,12 +183,23 @@ def legend_shape(labels: Sequence[str]) -> tuple[int, int]:
     return columns, -(-len(labels) // columns)
 
 
-def legend_above(figure: Figure, axes: Any) -> None:
-    """The legend of `axes` in rows above the whole figure."""
-    handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        columns, _ = legend_shape(labels)
-        figure.legend(handles, labels, loc="upper left", ncols=columns, handlelength=1.2, columnspacing=1.2, borderaxespad=0.1)
+def legend_above(figure: Figure, *panels_with: Any) -> None:
+    """The legend of these panels, each label once, in rows above the whole figure."""
+    entries: dict[str, Any] = {}
+    for axes in panels_with:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        columns, _ = legend_shape(list(entries))
+        figure.legend(
+            list(entries.values()), list(entries), loc="upper left", ncols=columns, handlelength=1.2, columnspacing=1.2, borderaxespad=0.1
+        )
+
+
+def own_legend(axes: Any) -> None:
+    """The legend at the right, on the line of the panel's title."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
 
 
 LONGEST_NAME = 34

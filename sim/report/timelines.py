@@ -16,6 +16,7 @@ from sim.report.drawing import (
     finish,
     legend_above,
     legend_shape,
+    own_legend,
     panels,
     rate,
     svg_of,
@@ -24,23 +25,43 @@ from sim.report.drawing import (
 )
 
 USES = (
-    ("kernel_pages", "kernel", 9),
-    ("nr_page_table_pages", "page tables", 4),
-    ("pool_pages", "compressed pool", 2),
-    ("nr_active_anon", "active anonymous", 1),
-    ("nr_inactive_anon", "inactive anonymous", 6),
+    ("kernel_pages", "kernel", 9, 1.0),
+    ("nr_page_table_pages", "page tables", 4, 1.0),
+    ("slab_pages", "slab", 7, 1.0),
+    ("swap_pool_pages", "compressed pool", 2, 1.0),
+    ("clean_pool_pages", "clean cache", 2, 0.5),
+    ("nr_active_file", "active file", 3, 1.0),
+    ("nr_inactive_file", "inactive file", 3, 0.5),
+    ("nr_active_anon", "active anonymous", 1, 1.0),
+    ("nr_inactive_anon", "inactive anonymous", 6, 1.0),
 )
+
+
+def with_sums(columns: Series) -> Series:
+    """The columns with two more: slab_pages, and swap_pool_pages, the pool's frames without the clean cache's."""
+
+    def column(name: str) -> Sequence[float]:
+        return columns.get(name) or [0.0] * len(columns["time_s"])
+
+    slab = [a + b for a, b in zip(column("nr_slab_reclaimable"), column("nr_slab_unreclaimable"), strict=True)]
+    pool = [a - b for a, b in zip(column("pool_pages"), column("clean_pool_pages"), strict=True)]
+    return {**columns, "slab_pages": slab, "swap_pool_pages": pool}
+
+
+def _parts(columns: Series) -> list[tuple[str, int, float, Sequence[float]]]:
+    """(label, colour, opacity, pages) of the uses that there are."""
+    return [(label, colour, alpha, columns[name]) for name, label, colour, alpha in USES if any(columns.get(name, []))]
 
 
 def _stack(axes: Any, columns: Series, page_size: int) -> None:
     """Memory by use, stacked; free memory on top, left blank but for its edge."""
-    shown = thin(columns, 400)
+    shown = thin(with_sums(columns), 400)
     times = shown["time_s"]
     scale = page_size / MIB
-    parts = [(label, colour, shown[name]) for name, label, colour in USES if name in shown and any(shown[name])]
-    heights = [[value * scale for value in values] for _, _, values in parts]
+    parts = _parts(shown)
+    heights = [[value * scale for value in values] for *_, values in parts]
     if heights:
-        axes.stackplot(
+        areas = axes.stackplot(
             times,
             heights,
             labels=[p[0] for p in parts],
@@ -48,6 +69,8 @@ def _stack(axes: Any, columns: Series, page_size: int) -> None:
             edgecolor=PAPER,
             linewidth=0.4,
         )
+        for area, (_, _, alpha, _) in zip(areas, parts, strict=True):
+            area.set_alpha(alpha)
     if "nr_free_pages" in shown:
         top = [sum(values) for values in zip(*heights, strict=True)] if heights else [0.0] * len(times)
         free = [a + b * scale for a, b in zip(top, shown["nr_free_pages"], strict=True)]
@@ -56,22 +79,27 @@ def _stack(axes: Any, columns: Series, page_size: int) -> None:
     axes.set_ylim(bottom=0)
 
 
+def _legend_rows(all_series: Sequence[Series]) -> int:
+    """Rows of the legend above the stacks."""
+    return legend_shape([*dict.fromkeys(part[0] for series in all_series for part in _parts(with_sums(series))), "free"])[1]
+
+
 def memory(series: Series, page_size: int) -> Plot:
-    figure, (axes,) = panels(2.7)
+    figure, (axes,) = panels(2.7, legend=_legend_rows([series]))
     _stack(axes, series, page_size)
     finish(axes, "Memory (MiB)", "simulated time (s)")
     legend_above(figure, axes)
     return Plot(
         svg_of(figure, "memory over time"),
         "Memory by use over time",
-        "Replication 0. What is missing below the top is in flight or shared.",
+        "Replication 0. At every sample the parts add up to the memory of the VM; the run would have stopped otherwise.",
     )
 
 
 def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int]) -> Plot:
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, grid = panels(1.5, rows, columns, sharey=len(set(page_sizes)) == 1)
+    figure, grid = panels(1.5, rows, columns, legend=_legend_rows(all_series), sharey=len(set(page_sizes)) == 1)
     for index, axes in enumerate(grid):
         if index >= len(names):
             axes.set_axis_off()
@@ -79,8 +107,7 @@ def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_siz
         _stack(axes, thin(all_series[index], 120), page_sizes[index])
         last_row = index + columns >= len(names)
         finish(axes, clip(names[index], 84 // columns), "simulated time (s)" if last_row else "")
-    fullest = max(grid[: len(names)], key=lambda a: len(a.get_legend_handles_labels()[1]))
-    legend_above(figure, fullest)
+    legend_above(figure, *grid[: len(names)])
     return Plot(svg_of(figure, "memory over time by case"), "Memory by use over time, case by case (MiB)", "Replication 0 of each case.")
 
 
@@ -93,7 +120,8 @@ def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour
 
 def rates(series: Series) -> Plot:
     """Reclaim, swap and faults of one run, one panel each."""
-    figure, (reclaim, swap, faults) = panels(1.4, 3, 1, legend=0, sharex=True)
+    has_files = any(series.get("pgscan_file", []))
+    figure, (reclaim, *kinds, swap, faults) = panels(1.4, 3 + has_files, 1, legend=0, sharex=True)
     for name, label, colour in (
         ("pgscan_kswapd", "scanned by kswapd", 6),
         ("pgsteal_kswapd", "reclaimed by kswapd", 1),
@@ -101,6 +129,14 @@ def rates(series: Series) -> Plot:
         ("pgsteal_direct", "reclaimed directly", 2),
     ):
         _line(reclaim, rate(series, name), label, colour, linestyle="--" if "scan" in name else "-")
+    for axes in kinds:
+        for name, label, colour in (
+            ("pgscan_anon", "anonymous scanned", 6),
+            ("pgsteal_anon", "anonymous reclaimed", 1),
+            ("pgscan_file", "file scanned", 8),
+            ("pgsteal_file", "file reclaimed", 3),
+        ):
+            _line(axes, rate(series, name), label, colour, linestyle="--" if "scan" in name else "-")
     for name, label, colour in (
         ("pswpout", "to device", 2),
         ("pswpin", "from device", 1),
@@ -111,11 +147,11 @@ def rates(series: Series) -> Plot:
         _line(swap, rate(series, name), label, colour)
     _line(faults, rate(series, "pgfault"), "all faults", 6)
     _line(faults, rate(series, "pgmajfault"), "major faults", 2)
-    for axes, title in ((reclaim, "Reclaim (pages/s)"), (swap, "Swap (pages/s)"), (faults, "Page faults (1/s)")):
+    titled = [(axes, "Reclaim by kind (pages/s)") for axes in kinds]
+    for axes, title in ((reclaim, "Reclaim (pages/s)"), *titled, (swap, "Swap (pages/s)"), (faults, "Page faults (1/s)")):
         finish(axes, title, "simulated time (s)" if axes is faults else "")
         _limit(axes)
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
+        own_legend(axes)
     return Plot(
         svg_of(figure, "rates over time"),
         "Reclaim, swap and faults over time",
@@ -125,20 +161,20 @@ def rates(series: Series) -> Plot:
 
 def pool(series: Series, page_size: int) -> Plot | None:
     """Frames of the pool against the bytes they hold, None for a run without a pool."""
-    if not any(series.get("pool_pages", [])):
+    if not any(with_sums(series)["swap_pool_pages"]):
         return None
-    shown = thin(series)
+    shown = thin(with_sums(series))
     scale = page_size / MIB
     figure, (axes,) = panels(2.1)
     for name, label, colour in (
         ("stored_pages", "pages stored, uncompressed (S)", 6),
-        ("pool_pages", "pool frames (P)", 2),
+        ("swap_pool_pages", "pool frames (P)", 2),
         ("pool_payload_pages", "payload in them (B)", 1),
     ):
         if name in shown:
             _line(axes, (shown["time_s"], [value * scale for value in shown[name]]), label, colour)
     if "pool_payload_pages" in shown:
-        low, high = ([v * scale for v in shown[name]] for name in ("pool_payload_pages", "pool_pages"))
+        low, high = ([v * scale for v in shown[name]] for name in ("pool_payload_pages", "swap_pool_pages"))
         axes.fill_between(shown["time_s"], low, high, facecolor=COLOURS[1], alpha=0.18, linewidth=0)
     finish(axes, "Size (MiB)", "simulated time (s)")
     axes.set_ylim(bottom=0)
@@ -155,7 +191,7 @@ CUT = "Short peaks may be cut off."
 
 def _limit(axes: Any) -> None:
     """The vertical axis from 0; a few extreme values (the first filling of memory) do not flatten all others."""
-    values = sorted(float(value) for line in axes.get_lines() for value in line.get_ydata())
+    values = sorted(float(value) for line in axes.get_lines() for value in line.get_ydata() if value > 0)
     usual = values[int(0.97 * (len(values) - 1))] if values else 0.0
     axes.set_ylim(0.0, 1.3 * usual if 0 < 4 * usual < values[-1] else None)
 
