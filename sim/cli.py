@@ -62,15 +62,26 @@ def cli() -> None:
     "--trace", type=click.Path(path_type=Path), default=None, help="Write what happened to which page to this file (one case only)."
 )
 @click.option("--check", is_flag=True, help="Check the machine's invariants after every step (slow).")
+@click.option("--check-every", type=click.IntRange(1), metavar="N", help="The same after every N-th step.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def run(config: str, sets: tuple[str, ...], out: Path, again: bool, jobs: int | None, trace: Path | None, check: bool, quiet: bool) -> int:
+def run(
+    config: str,
+    sets: tuple[str, ...],
+    out: Path,
+    again: bool,
+    jobs: int | None,
+    trace: Path | None,
+    check: bool,
+    check_every: int | None,
+    quiet: bool,
+) -> int:
     """Simulate CONFIG, all cases of its sweep, and write results and a report."""
     from sim.config.load import load
 
     loaded = load(config, sets)
     from sim.run import run as run_loaded
 
-    return run_loaded(loaded, out=out, again=again, jobs=jobs, trace=trace, check=check, quiet=quiet)
+    return run_loaded(loaded, out=out, again=again, jobs=jobs, trace=trace, check=check_every or int(check), quiet=quiet)
 
 
 @cli.command()

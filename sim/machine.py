@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
-import numpy as np
 from simpy import Event
 
 from models.devices.device import SECOND
@@ -14,6 +14,7 @@ from models.jit import report_compile_time
 from models.memory import state as st
 from models.memory.check import problems
 from models.memory.op_state import S_ACCESSES
+from models.memory.throttle import set_thresholds
 from models.registry import resolve
 from models.vmstat import NAMES
 from models.workloads.stream import file_spans
@@ -24,7 +25,7 @@ from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
 from sim.actors.task import Task
 from sim.build import Plan, build
-from sim.collect import histogram, mark, scalars_of
+from sim.collect import histograms_of, mark, scalars_of
 from sim.config.schema import Config
 from sim.errors import UserError
 from sim.events import EventLog
@@ -96,10 +97,13 @@ class _Teller:
         self.tell(Progress(now, min(share, 1.0), accesses))
 
 
-def _checked(vm: Vm) -> None:
-    """Look at every invariant after every step."""
+def _checked(vm: Vm, every: int) -> None:
+    """Look at every invariant after every step, or every so many."""
+    steps = count(1)
 
     def look() -> None:
+        if next(steps) % every:
+            return
         bad = problems(vm.arrays, vm.built.pool, vm.built.clean_pool)
         if bad:
             raise AssertionError(f"at {int(vm.env.now)} ns the machine is not consistent:\n  " + "\n  ".join(bad))
@@ -143,13 +147,13 @@ def simulate(
     config: Config,
     replication: int,
     *,
-    check: bool = False,
+    check: int = 0,
     trace: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Replication:
     """Run one replication.
 
-    check     look at every invariant of the machine after every step (slow)
+    check     look at every invariant of the machine after every step (1, slow), every n-th (n), or not at all (0)
     trace     write the event log there
     progress  called a few times a second of real time
     Raises UserError for input that only shows when it is read (a trace's pages, contents).
@@ -162,7 +166,7 @@ def simulate(
     readers = [item.write for item in (log, pool) if item is not None]
     vm.on_log = readers
     if check:
-        _checked(vm)
+        _checked(vm, check)
     try:
         result = _run(vm, config, plan, groups, progress)
     except BaseException:
@@ -207,11 +211,11 @@ def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Cal
     tasks = _task_results(vm)
     for task in tasks:
         scalars[f"task.{task.name}.run_time"] = task.run_time_s
-    hist = vm.arrays.hist
+    set_thresholds(vm.pages)
     return Replication(
         scalars={name: float(value) for name, value in scalars.items()},
         series=sampler.series,
-        histograms={name: histogram(np.asarray(hist[i])) for i, name in enumerate(st.HISTOGRAMS)},
+        histograms=histograms_of(vm),
         vmstat={name: int(value) for name, value in zip(NAMES, vm.vmstat, strict=True)},
         backend=vm.built.backend_counters(vm.built.backend_num),
         tasks=tasks,

@@ -56,7 +56,7 @@ def execute(
     again: bool = False,
     jobs: int | None = None,
     trace: Path | None = None,
-    check: bool = False,
+    check: int = 0,
     report: bool = True,
     reporter: Reporter | None = None,
     simulate: Callable[..., Replication] | None = None,
@@ -80,7 +80,7 @@ def execute(
     cases = _cases(loaded)
     if trace is not None:
         _check_trace(trace, len(cases))
-    again = again or check or trace is not None
+    again = again or bool(check) or trace is not None
     todo = list({c.identity.folder: c for c in cases if again or existing(out, c.identity.folder) is None}.values())
     reused = [case.name for case in cases if case.identity.folder not in {c.identity.folder for c in todo}]
     started = time.time()
@@ -107,7 +107,7 @@ def _simulate(
     simulate: Callable[..., Replication] | None,
     reporter: Reporter,
     jobs: int | None,
-    check: bool,
+    check: int,
     trace: Path | None,
     started: float,
     command: Sequence[str] | None,
@@ -186,7 +186,7 @@ def run(
     again: bool = False,
     jobs: int | None = None,
     trace: Path | None = None,
-    check: bool = False,
+    check: int = 0,
     quiet: bool = False,
     *,
     simulate: Callable[..., Replication] | None = None,

@@ -45,7 +45,7 @@ class Job(NamedTuple):
     simulate: Simulate
     config: Any
     replication: int
-    check: bool
+    check: int
     trace: Path | None
 
 
@@ -66,7 +66,7 @@ def simulate_cases(
     simulate: Simulate,
     reporter: Reporter,
     workers: int | None = None,
-    check: bool = False,
+    check: int = 0,
     trace: Path | None = None,
 ) -> Iterator[tuple[Case, list[Replication]]]:
     """Simulate every replication of every case and yield each case as soon as its last replication is there.

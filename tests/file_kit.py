@@ -16,11 +16,12 @@ from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.check import problems
 from models.memory.file_steps import drop_file, set_advice
-from models.memory.op_state import CODE_MASK, DONE, NEED_RECLAIM, S_CURSOR, S_END, S_PAUSE, STEP_SHIFT, THROTTLE, WAIT_READ, make_stream
+from models.memory.flush import sync_step
+from models.memory.op_state import CODE_MASK, DONE, S_CURSOR, S_END, S_PAUSE, STEP_SHIFT, THROTTLE, WAIT_READ, make_stream
 from models.memory.pagecache import forget_page
 from models.memory.steps import io_done, run_ops
 from models.vmstat import INDEX
-from models.workloads.stream import ADVICES, READ, UNMAP, WRITE, Area, File
+from models.workloads.stream import ADVICES, Area, File
 from sim.build_files import Dirty, FilePlan, Filesystem
 from tests.machine_kit import make_plan, make_vm, process, rows_of
 
@@ -62,7 +63,8 @@ class Direct:
             filesystem=filesystem or Filesystem(), dirty=dirty or Dirty(), **changes,
         )  # fmt: skip
         self.vm = make_vm(plan, check=False)
-        self.machine, self.pages, self.a, self.num, self.vmstat = self.vm.machine, self.vm.pages, self.vm.arrays, self.vm.num, self.vm.vmstat
+        self.machine, self.pages, self.a = self.vm.machine, self.vm.pages, self.vm.arrays
+        self.num, self.vmstat = self.vm.num, self.vm.vmstat
         self.reads: list[tuple[int, int]] = []
         self.writes: list[tuple[int, int]] = []
         self.held: list[tuple[int, int, int, int]] = []
@@ -125,6 +127,13 @@ class Direct:
             n -= 1
         self.take_io()
 
+    def write_out(self, number: int = 0) -> list[tuple[int, int]]:
+        """Start writing all that is dirty of a file; the writing ends when the test says so."""
+        before = len(self.writes)
+        sync_step(self.machine, number, 0, self.clock, 1 << 20, 0)
+        self.take_io()
+        return self.writes[before:]
+
     # --- what is in memory
 
     def file_of(self, page: int) -> int:
@@ -167,6 +176,3 @@ class Direct:
     def check(self) -> None:
         """Every invariant."""
         assert problems(self.a, self.vm.built.pool, self.vm.built.clean_pool) == []
-
-
-__all__ = ["NEED_RECLAIM", "READ", "UNMAP", "WRITE", "Direct", "File", "plans_of"]

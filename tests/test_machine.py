@@ -148,7 +148,7 @@ def test_processes_share_the_cpus() -> None:
     [
         ([([READ], [10], [0])], "outside its address space"),
         ([([WAIT], [1], [0])], "there is no process 1"),
-        ([([2], [1], [0])], "page cache"),
+        ([([2], [1], [0])], "has no files"),
     ],
 )
 def test_wrong_streams_are_told(parts, message) -> None:  # type: ignore[no-untyped-def]

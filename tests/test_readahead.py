@@ -277,7 +277,8 @@ class Both:
 
     def __init__(self, layout: list[tuple[Mapping, ...]], window: int, size: int) -> None:
         areas = [tuple(Area(m.first, m.pages, 0, m.offset, m.shared, False, m.advice) for m in mine) for mine in layout]
-        self.m = Direct(File("f", FILE, size), areas=areas, pages=FILE, filesystem=Filesystem(read_ahead=window * 4096, max_request=64 * 4096))
+        system = Filesystem(read_ahead=window * 4096, max_request=64 * 4096)
+        self.m = Direct(File("f", FILE, size), areas=areas, pages=FILE, filesystem=system)
         self.twin = Reads(size, layout, window, 64)
         self.size = size
         self.at = [0, 0]
@@ -303,7 +304,7 @@ class Both:
                 self.touch(process, (first + i * step) % FILE, name == "store")
         elif name in ("hole", "comb"):
             for page in range(first, min(first + count * (3 if name == "comb" else 1), self.size), 3 if name == "comb" else 1):
-                if page in twin.cached:
+                if page in twin.cached and "dirty" not in m.flags(page):
                     twin.forget(page)
                     if page not in twin.cached:
                         m.forget(page)

@@ -87,7 +87,9 @@ def _dirty(a: Any, frames: np.ndarray) -> list[str]:
                 bad.append(f"file {number - 1} is on list {which} and says {a.file[number - 1, fi.LIST]}")
             number, seen = int(a.file[number - 1, fi.LIST_NEXT]), seen + 1
         listed += seen
-    if listed != int((a.file[:, fi.LIST] != fi.NO_LIST).sum()):
+    where = a.file[:, fi.LIST]
+    lost = (where == fi.NO_LIST) & (a.file[:, fi.DIRTY_PAGES] > 0)
+    if listed != int(((where != fi.NO_LIST) & (where != fi.AT_WORK)).sum()) or lost.any():
         bad.append("lists of dirty files: a file is lost")
     return bad
 

@@ -35,7 +35,9 @@ def list_add(pages, number, which):
 
 @compiled(void(pages_t, int64))
 def list_remove(pages, number):
-    """Take a file off the list that it is on."""
+    """Take a file off the list that it is on; the one that the flusher is at is on none."""
+    if pages.file[number, fi.LIST] == fi.NO_LIST or pages.file[number, fi.LIST] == fi.AT_WORK:
+        return
     file, num = pages.file, pages.num
     heads = fi.LIST_HEADS + 2 * (file[number, fi.LIST] - 1)
     after, before = file[number, fi.LIST_NEXT], file[number, fi.LIST_PREV]
@@ -104,7 +106,7 @@ def start_writeback(pages, q, f):
     """Dirty page q goes under writeback; the caller queues the request."""
     clear_dirty(pages, q, f)
     write_protect(pages, f)
-    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WRITEBACK
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) & ~st.TO_WRITE | st.WRITEBACK
     pages.file[file_of(pages, q), fi.BEING_WRITTEN] += 1
     pages.num[fi.FILE_WRITEBACK] += 1
     pages.vmstat[NR_WRITEBACK] += 1
@@ -126,12 +128,29 @@ def write_one(pages, q, f):
     queue_file_io(pages, 1, q, 1)
 
 
-@outlined(int64(pages_t, int64, int64, int64))
-def write_stretch(pages, number, index, budget):
+@compiled(int64(pages_t, int64))
+def tag_dirty(pages, number):
+    """An fsync begins: mark the pages of a file that are dirty now; returns how many."""
+    row = pages.file[number]
+    found = 0
+    for at in range(row[fi.FIRST] >> fi.LEAF_SHIFT, (row[fi.FIRST] + row[fi.SIZE] + fi.LEAF_PLACES - 1) >> fi.LEAF_SHIFT):
+        if pages.leaf[at, fi.LEAF_DIRTY] == 0:
+            continue
+        for q in range(at << fi.LEAF_SHIFT, min(at + 1 << fi.LEAF_SHIFT, pages.cache.shape[0])):
+            f = int64(pages.cache[q]) - 1
+            if f >= 0 and pages.frame[f, st.FLAGS] & st.DIRTY:
+                pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.TO_WRITE
+                found += 1
+    return found
+
+
+@outlined(int64(pages_t, int64, int64, int64, int64))
+def write_stretch(pages, number, index, budget, tagged):
     """Write up to `budget` dirty pages of a file in ascending order from page `index` on.
 
     Returns the page after the last one written, or -1 if no dirty page is left up to the file's end; num[SCRATCH] is how many were
-    written.  Pages under writeback are left alone.
+    written.  Pages under writeback are left alone.  tagged: only pages that an fsync has tagged, and it stops in front of one that is
+    still under writeback.
     """
     num, cache, frame = pages.num, pages.cache, pages.frame
     row = pages.file[number]
@@ -143,7 +162,13 @@ def write_stretch(pages, number, index, budget):
             q = ((q >> fi.LEAF_SHIFT) + 1) << fi.LEAF_SHIFT
             continue
         f = int64(cache[q]) - 1
-        if f >= 0 and frame[f, st.FLAGS] & st.DIRTY and not frame[f, st.FLAGS] & (st.WRITEBACK | st.LOCKED):
+        flags = int64(frame[f, st.FLAGS]) if f >= 0 else int64(0)
+        if tagged and flags & st.TO_WRITE == 0:
+            q += 1
+            continue
+        if tagged and flags & st.WRITEBACK:
+            break
+        if flags & st.DIRTY and not flags & (st.WRITEBACK | st.LOCKED):
             start_writeback(pages, q, f)
             spend(pages, st.BY_IO, pages.cost[st.C_LOOKUP])
             written += 1
@@ -187,7 +212,6 @@ def file_write_done(m, first, count):
             m.putback(m.policy, pages, f, st.ROTATE)
     row = pages.file[file_of(pages, first)]
     row[fi.BEING_WRITTEN] -= count
-    row[fi.WRITES_ENDED] += count
     pages.num[fi.FILE_WRITEBACK] -= count
     pages.num[fi.FILES_WRITTEN] += count
     vmstat[NR_WRITEBACK] -= count

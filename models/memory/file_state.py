@@ -22,11 +22,11 @@ LEAF_PLACES = 1 << LEAF_SHIFT
 
 # --- file: columns of one file (int64) ------------------------------------------------------------------------------
 FIRST, ROOM, SIZE, DEVICE_PAGE = range(4)  # first file page; largest size, size, position on the device, in pages
-CACHED, DIRTY_PAGES, BEING_WRITTEN, WRITES_ENDED = range(4, 8)  # pages in memory, dirty, being written; writes ended since the start
-DIRTIED_AT, CURSOR, LIST_NEXT, LIST_PREV, LIST = range(8, 13)  # when first dirtied; where writeback goes on; place on a dirty list
-CONTENT_FIRST, CONTENT_ROWS, CONTENT_SAME, INODE, ENTRIES, GROUP = range(13, 19)  # contents; 1: inode in memory; pages and shadows; whose
-FILE_COLUMNS = 19
-NO_LIST, DIRTY_LIST, IO_LIST, MORE_LIST = range(4)  # LIST; Linux's b_dirty, b_io, b_more_io
+CACHED, DIRTY_PAGES, BEING_WRITTEN = range(4, 7)  # pages in memory, dirty, being written
+DIRTIED_AT, CURSOR, LIST_NEXT, LIST_PREV, LIST = range(7, 12)  # when first dirtied; where writeback goes on; place on a dirty list
+CONTENT_FIRST, CONTENT_ROWS, CONTENT_SAME, INODE, ENTRIES, GROUP = range(12, 18)  # contents; 1: inode in memory; pages and shadows; whose
+FILE_COLUMNS = 18
+NO_LIST, DIRTY_LIST, IO_LIST, MORE_LIST, AT_WORK = range(5)  # LIST; Linux's b_dirty, b_io, b_more_io; off the lists, the flusher's
 
 # --- opens: a file as opened by a process (int64): readahead's state, see models.memory.readahead --------------------
 OPEN_FILE, START, WINDOW, ASYNC, PREVIOUS, LAST, MISSES, LIMIT, RANDOM_READS = range(9)

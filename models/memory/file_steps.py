@@ -52,7 +52,7 @@ def drop_file(m, number, clock):
         q += 1
     if num[fi.CLEAN_CACHE]:
         m.flush_file(m.backend, pages, number)
-    if row[fi.DIRTY_PAGES] == 0 and row[fi.LIST] != fi.NO_LIST:
+    if row[fi.DIRTY_PAGES] == 0:
         list_remove(pages, number)
     if waits < 0:
         row[fi.SIZE] = 0

@@ -53,11 +53,22 @@ def gather(pages, first, index, last):
 
 @compiled(int64(pages_t, Numbers, int64))
 def wait_for(pages, own, q):
-    """Say that the process waits for the read of file page q."""
+    """Say that the process waits for the read of file page q, and hold the page until it goes on."""
     f = int64(pages.cache[q]) - 1
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.AWAITED
     own[S_WAIT_SLOT] = -(q + 1)
     own[S_WAIT_MEMORY] = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
     return WAIT_READ
+
+
+@compiled(void(pages_t, Numbers))
+def end_wait(pages, own):
+    """The process goes on, or is killed: it no longer holds the file page that it waited for."""
+    if own[S_WAIT_SLOT] < 0:
+        f = int64(pages.cache[-own[S_WAIT_SLOT] - 1]) - 1
+        if f >= 0:
+            pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) & ~st.AWAITED
+        own[S_WAIT_SLOT] = 0
 
 
 @outlined(int64(machine_t, Numbers, int64))
@@ -222,25 +233,12 @@ def write_call(m, own, process, op_page):
 
 
 @compiled(int64(machine_t, int64, int64))
-def pages_under_io(m, number, which):
-    """A file page of the file that is being read (which 0) or written (1), or -1."""
-    pages = m.pages
-    row = pages.file[number]
-    flag = st.WRITEBACK if which else st.LOCKED
-    for q in range(row[fi.FIRST], row[fi.FIRST] + row[fi.ROOM]):
-        f = int64(pages.cache[q]) - 1
-        if f >= 0 and pages.frame[f, st.FLAGS] & flag:
-            return q
-    return int64(-1)
-
-
-@compiled(int64(machine_t, int64, int64))
 def invalidate_file(m, number, clock):
     """Advice "do not need": pages that are clean, unmapped and not in use leave memory; returns the clock after it."""
     pages = m.pages
     pages.num[st.CLOCK] = clock
     row = pages.file[number]
-    busy = st.DIRTY | st.WRITEBACK | st.LOCKED
+    busy = st.DIRTY | st.WRITEBACK | st.LOCKED | st.AWAITED
     for q in range(row[fi.FIRST], row[fi.FIRST] + row[fi.SIZE]):
         f = int64(pages.cache[q]) - 1
         if f >= 0 and not pages.frame[f, st.FLAGS] & busy and pages.frame[f, st.MAPS] == 0:

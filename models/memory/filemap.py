@@ -23,7 +23,7 @@ from models.memory.op_state import (
     S_TRIED,
     THROTTLE,
 )
-from models.memory.pagecache import is_marked, need_buffers
+from models.memory.pagecache import file_of, is_marked, need_buffers
 from models.memory.readahead import open_file, page_marked, page_missing, read_around
 from models.memory.rmap import add_mapping, area_of, is_sequential, remove_mapping
 from models.memory.state import Numbers, machine_t, pages_t
@@ -170,7 +170,11 @@ def write_shared(m, own, process, where, p, f):
         pages.pte[p] |= st.PTE_WRITE | st.PTE_DIRTY | st.PTE_ACCESSED
     if pages.num[fi.BUFFERS_ON_WRITE]:
         need_buffers(pages, f)
-    dirtied(pages, own, int64(pages.frame[f, st.PAGE]), f)
+    q = int64(pages.frame[f, st.PAGE])
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) & ~st.RECLAIM
+    row = pages.file[file_of(pages, q)]
+    row[fi.SIZE] = max(row[fi.SIZE], q + 1 - row[fi.FIRST])  # Linux would kill the process: here the page has to be written some time
+    dirtied(pages, own, q, f)
     return THROTTLE if own[S_DIRTIED] > 0 and must_pause(pages, own) else DONE
 
 

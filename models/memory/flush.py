@@ -11,7 +11,8 @@ from numba import int64
 from models.jit import compiled
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.dirty import list_add, list_remove, list_tail, write_stretch
+from models.memory.dirty import list_add, list_remove, list_tail, tag_dirty, write_stretch
+from models.memory.frames import spend
 from models.memory.op_state import DONE, SLICE
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Numbers, machine_t, pages_t
@@ -69,6 +70,7 @@ def next_file(pages, work):
         work[W_IDLE] = 1
     number = list_tail(pages, fi.IO_LIST)
     list_remove(pages, number)
+    pages.file[number, fi.LIST] = fi.AT_WORK
     work[W_FILE] = number + 1
     work[W_CHUNK] = chunk_of(pages, work[W_LEFT])
     return 1
@@ -80,8 +82,7 @@ def end_turn(pages, work):
     number = work[W_FILE] - 1
     row = pages.file[number]
     work[W_FILE] = 0
-    if row[fi.LIST] != fi.NO_LIST:
-        return 0  # dirtied anew meanwhile
+    row[fi.LIST] = fi.NO_LIST
     if row[fi.DIRTY_PAGES] > 0:
         if work[W_CHUNK] <= 0:
             list_add(pages, number, fi.MORE_LIST)
@@ -105,7 +106,7 @@ def flush_step(m, work, now, deadline):
         number = work[W_FILE] - 1
         row = pages.file[number]
         budget = min(work[W_CHUNK], STEP_PAGES - written)
-        after = write_stretch(pages, number, row[fi.CURSOR], budget)
+        after = write_stretch(pages, number, row[fi.CURSOR], budget, 0)
         n = num[fi.SCRATCH]
         written += n
         work[W_CHUNK] -= n
@@ -124,14 +125,40 @@ def flush_step(m, work, now, deadline):
     return report(pages, SLICE, now)
 
 
-@compiled(int64(machine_t, int64, int64, int64, int64))
-def sync_step(m, number, index, now, budget):
-    """Write up to `budget` dirty pages of a file from page `index` on, for fsync; num[SYNC_NEXT] is where to go on, or -1."""
+@compiled(int64(machine_t, int64, int64, int64, int64, int64))
+def sync_step(m, number, index, now, budget, tagged):
+    """Write up to `budget` dirty pages of a file from page `index` on; num[SYNC_NEXT] is where to go on, or -1.
+
+    tagged: for fsync, only what `begin_sync` has found; if nothing is written, the page at SYNC_NEXT is still being written.
+    """
     pages = m.pages
     pages.num[st.CLOCK] = now
-    after = write_stretch(pages, number, index, budget)
+    after = write_stretch(pages, number, index, budget, tagged)
     pages.num[fi.SYNC_NEXT] = after
     row = pages.file[number]
-    if row[fi.DIRTY_PAGES] == 0 and row[fi.LIST] != fi.NO_LIST:
+    if row[fi.DIRTY_PAGES] == 0:
         list_remove(pages, number)
     return report(pages, DONE if after < 0 else SLICE, now)
+
+
+@compiled(int64(machine_t, int64, int64))
+def begin_sync(m, number, now):
+    """An fsync writes what is dirty now: tag it; a report."""
+    pages = m.pages
+    pages.num[st.CLOCK] = now
+    spend(pages, st.BY_IO, pages.cost[st.C_LOOKUP] * tag_dirty(pages, number))
+    return report(pages, DONE, now)
+
+
+@compiled(int64(machine_t, int64, int64))
+def next_under_write(m, number, q):
+    """The first file page of the file from q on that is being written, or -1."""
+    pages = m.pages
+    row = pages.file[number]
+    if row[fi.BEING_WRITTEN] == 0:
+        return int64(-1)
+    for page in range(max(q, row[fi.FIRST]), row[fi.FIRST] + row[fi.ROOM]):
+        f = int64(pages.cache[page]) - 1
+        if f >= 0 and pages.frame[f, st.FLAGS] & st.WRITEBACK:
+            return page
+    return int64(-1)

@@ -235,7 +235,7 @@ def reclaim_page(m, ctx, f, purpose):
     is_file = flags >> st.KIND_SHIFT == st.FILE
     if is_file:
         count_state(ctx, flags)
-    if flags & st.LOCKED:
+    if flags & (st.LOCKED | st.AWAITED):
         put_back(m, f, st.KEEP)
         return 0
     if flags & st.WRITEBACK:

@@ -39,6 +39,8 @@ EXECUTABLE = 512  # of a file's page: mapped executable by some process
 SEQUENTIAL = 1024  # of a file's page: mapped by some area with sequential advice
 FROM_DISK = 2048  # of a file's page: its content was read from the device or a clean cache, so such a cache may have it
 BUFFERS = 4096  # of a file's page: it has buffer heads
+TO_WRITE = 8192  # of a dirty page of a file: an fsync that began when it was dirty will write it
+AWAITED = 16384  # of a page of a file: somebody waits for its read and holds it, so that it cannot be reclaimed before it is used
 KIND_SHIFT = 16
 FREE, ANON, FILE, POOL, TABLE, SLAB = 0, 1, 2, 3, 4, 5  # kinds; TABLE: page tables
 

@@ -13,7 +13,7 @@ from models.memory import slab
 from models.memory import state as st
 from models.memory.dirty import file_read_done, file_write_done
 from models.memory.fault import drop_page, fault, free_page
-from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, read_cached, read_call, write_call
+from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, end_wait, read_cached, read_call, write_call
 from models.memory.frames import give_frame, note, settle_pool
 from models.memory.op_state import (
     DONE,
@@ -113,6 +113,7 @@ def run_ops(m, stream, now, deadline):
     in_files = 0
     clock = now
     code = DONE
+    end_wait(pages, own)
     user = 0
     done = 0
     while i < end:

@@ -10,14 +10,14 @@ from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.file_steps import drop_file, read_ahead, set_advice
 from models.memory.fileio import invalidate_file
-from models.memory.flush import sync_step
+from models.memory.flush import begin_sync, next_under_write, sync_step
 from models.memory.op_state import CODE_MASK, DONE, NEED_RECLAIM, SIGNALS, STEP_SHIFT
-from models.vmstat import NR_DIRTY
 from models.workloads import stream as ops
 from sim.actors.cpus import Steps
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
+    from sim.vm import Vm
 
 STRETCH = 1024  # pages written before the device's queue is looked at
 ADVICE = {name: number for number, name in enumerate(ops.ADVICES)}
@@ -40,30 +40,56 @@ def _computed(task: Task, step: int, now: int) -> Steps:
         yield from task.wait_for(crowded.room(), iowait=1)
 
 
-def _write_file(task: Task, number: int) -> Steps:
-    """Write what is dirty now, then wait until it is written."""
+def _being_written(vm: Vm, q: int) -> bool:
+    """Whether a file page is under writeback."""
+    f = int(vm.arrays.cache[q]) - 1
+    return f >= 0 and bool(vm.arrays.frame[f, st.FLAGS] & st.WRITEBACK)
+
+
+def _wait_for_page(task: Task, q: int) -> Steps:
+    """Until a file page is no longer under writeback."""
+    while _being_written(task.vm, q) and not task.killed:
+        yield from task.wait_for(task.vm.next_write(), iowait=1)
+
+
+def _start_writing(task: Task, number: int) -> Steps:
+    """Start writing all pages of a file that are dirty now; one that is still being written is waited for and written again."""
     vm = task.vm
-    row = vm.arrays.file[number]
+    num, first = vm.num, int(vm.arrays.file[number, fi.FIRST])
+    now = int(vm.env.now)
+    yield from _computed(task, int(begin_sync(vm.machine, number, now)), now)
     index = 0
-    while index >= 0 and row[fi.DIRTY_PAGES] and not task.killed:
-        now = int(vm.env.now)
-        step = int(sync_step(vm.machine, number, index, now, STRETCH))
-        index = int(vm.num[fi.SYNC_NEXT])
+    while index >= 0 and not task.killed:
+        now, before = int(vm.env.now), index
+        step = int(sync_step(vm.machine, number, index, now, STRETCH, 1))
+        index, written = int(num[fi.SYNC_NEXT]), int(num[fi.SCRATCH])
         yield from _computed(task, step, now)
-    goal = int(row[fi.WRITES_ENDED] + row[fi.BEING_WRITTEN])
-    while row[fi.WRITES_ENDED] < goal and row[fi.BEING_WRITTEN] and not task.killed:
-        yield from task.wait_for(vm.next_write(), iowait=1)
+        if index >= before and not written:
+            yield from _wait_for_page(task, first + index)
+
+
+def _wait_written(task: Task, number: int) -> Steps:
+    """Until every page of a file that is being written has been."""
+    vm = task.vm
+    q = 0
+    while q >= 0 and not task.killed:
+        q = int(next_under_write(vm.machine, number, q))
+        if q >= 0:
+            yield from _wait_for_page(task, q)
 
 
 def sync_files(task: Task, page: int) -> Steps:
-    """fsync of the file that holds `page`, sync of all for -1."""
+    """fsync of the file that holds `page`, sync of all for -1: first all is started, then all is waited for."""
     vm = task.vm
     if page >= 0:
-        yield from _write_file(task, _number(task, page))
-    elif vm.vmstat[NR_DIRTY] or vm.num[fi.FILE_WRITEBACK]:
+        numbers = [_number(task, page)]
+    else:
         busy = (vm.arrays.file[:, fi.DIRTY_PAGES] > 0) | (vm.arrays.file[:, fi.BEING_WRITTEN] > 0)
-        for number in np.flatnonzero(busy).tolist():
-            yield from _write_file(task, number)
+        numbers = np.flatnonzero(busy).tolist()
+    for number in numbers:
+        yield from _start_writing(task, number)
+    for number in numbers:
+        yield from _wait_written(task, number)
 
 
 def delete_file(task: Task, page: int) -> Steps:
@@ -86,7 +112,7 @@ def advise(task: Task, page: int, advice: int) -> Steps:
     number = _number(task, page)
     if advice == ADVICE["dontneed"]:
         now = int(vm.env.now)
-        step = int(sync_step(vm.machine, number, 0, now, 1 << 30))  # starts writing, does not wait
+        step = int(sync_step(vm.machine, number, 0, now, 1 << 30, 0))  # starts writing, does not wait
         yield from _computed(task, step, now)
         now = int(vm.env.now)
         clock = int(invalidate_file(vm.machine, number, now))

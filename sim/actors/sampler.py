@@ -93,6 +93,15 @@ def device_values(disk: Disk) -> tuple[int, ...]:
     return (disk.queued, *requests, *size, *latency, max(counted.area, 0), counted.busy)  # what is submitted may be wanted a little later
 
 
+def clean_places(vm: Vm) -> list[int]:
+    """Where the backend keeps cleancache's counters: it is asked with numbers that are their own places.
+
+    A dict of all its counters at every sample would take longer than all the rest.
+    """
+    found = vm.built.backend_counters(np.arange(len(vm.built.backend_num)))
+    return [found[name] for name in CLEANCACHE]
+
+
 class Sampler:
     """Keeps a row of numbers for every sample; calls `tick` after each."""
 
@@ -109,6 +118,7 @@ class Sampler:
         self.warm_up = 0  # the tallies are taken from here on, ns
         self.columns: tuple[str, ...] = ("time_s", *GAUGES, *COUNTERS, *OWN, *device_columns(list(vm.disks)))
         self._vmstat = np.array([INDEX[name] for name in (*GAUGES, *COUNTERS)])
+        self._clean_places = clean_places(vm) if self.has_clean else []
         self._rows = np.zeros((FIRST_ROWS, len(self.columns)))
         self._used = 0
         self.last = -1
@@ -194,12 +204,5 @@ class Sampler:
             int(backend[backend_state.REFUSED]),
             int(vm.vmstat[ALLOCSTALL_MOVABLE]),
             int(num[st.ACCESSES]),
-            *self._cleancache(),
+            *(backend[self._clean_places].tolist() if self.has_clean else (0,) * len(CLEANCACHE)),
         )
-
-    def _cleancache(self) -> tuple[int, ...]:
-        """Pages offered to the clean cache, found in it, not found."""
-        if not self.has_clean:
-            return (0,) * len(CLEANCACHE)
-        counters = self.vm.built.backend_counters(self.vm.built.backend_num)
-        return tuple(counters.get(name, 0) for name in CLEANCACHE)

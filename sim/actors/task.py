@@ -9,6 +9,7 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
+from models.memory.fileio import end_wait
 from models.memory.op_state import (
     CODE_MASK,
     DONE,
@@ -306,6 +307,7 @@ class Task(Actor):
         self.killed = True
         self.status = "oom-killed"
         self._free_all(int(self.vm.env.now))
+        end_wait(self.vm.pages, self.own)
         self.own[S_FAULT_START] = self.own[S_FAULT_KIND] = -1
         if self.nap is not None and not self.nap.triggered:
             self.nap.succeed()

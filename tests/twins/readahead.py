@@ -199,6 +199,7 @@ class Reads:
     def write(self, process: int, mapping: Mapping, v: int) -> None:
         if mapping.shared:
             self.map(process, v)
+            self.marks.discard(v - mapping.first + mapping.offset)  # the bit of the mark means something else on a dirty page
         else:
             self.table[process].discard(v)
             self.young.discard((process, v))
