@@ -1,8 +1,8 @@
 """A small machine with files that a test drives op by op, without clock or actors: I/O ends when the test says so.
 
-    m = Direct(File("f", 100))
-    m.do(FREAD, 0)          # one read() of page 0 by process 0
-    m.reads                 # [(0, 4)]: the requests that it made, as (first page of the file, pages)
+m = Direct(File("f", 100))
+m.do(FREAD, 0)          # one read() of page 0 by process 0
+m.reads                 # [(0, 4)]: the requests that it made, as (first page of the file, pages)
 """
 
 from __future__ import annotations

@@ -164,4 +164,3 @@ def _nothing_left(vm: Any, before: int) -> None:
     assert a.slab[fi.NODE_CACHE, fi.OBJECTS] == a.slab[fi.BUFFER_CACHE, fi.OBJECTS] == 0
     assert free_frames(vm) + int(a.slab[:, fi.PAGES].sum()) == before
     assert a.num[st.SWAP_TOTAL] == 0 or a.num[st.SWAP_FREE] + a.num[st.SLOT_CACHE] + a.num[st.SLOT_RETURN] == a.num[st.SWAP_TOTAL]
-

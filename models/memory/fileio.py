@@ -51,24 +51,25 @@ def gather(pages, first, index, last):
     return n
 
 
-@compiled(int64(pages_t, Numbers, int64))
-def wait_for(pages, own, q):
-    """Say that the process waits for the read of file page q, and hold the page until it goes on."""
-    f = int64(pages.cache[q]) - 1
-    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.AWAITED
-    own[S_WAIT_SLOT] = -(q + 1)
-    own[S_WAIT_MEMORY] = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
-    return WAIT_READ
-
-
 @compiled(void(pages_t, Numbers))
 def end_wait(pages, own):
-    """The process goes on, or is killed: it no longer holds the file page that it waited for."""
+    """The read, write or fault is over, or its process killed: it no longer holds the file page that it waited for."""
     if own[S_WAIT_SLOT] < 0:
         f = int64(pages.cache[-own[S_WAIT_SLOT] - 1]) - 1
         if f >= 0:
             pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) & ~st.AWAITED
         own[S_WAIT_SLOT] = 0
+
+
+@compiled(int64(pages_t, Numbers, int64))
+def wait_for(pages, own, q):
+    """Say that the process waits for the read of file page q, and hold the page until it has been used."""
+    end_wait(pages, own)
+    f = int64(pages.cache[q]) - 1
+    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.AWAITED
+    own[S_WAIT_SLOT] = -(q + 1)
+    own[S_WAIT_MEMORY] = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
+    return WAIT_READ
 
 
 @outlined(int64(machine_t, Numbers, int64))
@@ -167,6 +168,7 @@ def read_call(m, own, process, op_page):
         index += n
     own[S_CALL] = 0
     own[S_RECLAIMED_FOR] = 0
+    end_wait(pages, own)
     return DONE
 
 
@@ -219,6 +221,7 @@ def write_call(m, own, process, op_page):
         done = own[S_CALL]
         if done == count:
             own[S_CALL] = 0
+            end_wait(pages, own)
             return DONE
         code = page_for_writing(m, own, number, q + done, partial)
         if code != DONE:

@@ -11,8 +11,8 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.dirty import set_dirty
-from models.memory.fileio import dirtied, read_one, wait_for
-from models.memory.frames import ask_frame, note, spend
+from models.memory.fileio import dirtied, end_wait, read_one, wait_for
+from models.memory.frames import ask_frame, give_frame, note, spend
 from models.memory.latency import finish_fault
 from models.memory.op_state import (
     DONE,
@@ -139,15 +139,11 @@ def find_page(m, own, o, number, index, advice):
     return DONE
 
 
-@outlined(int64(machine_t, int64, int64, int64))
-def copy_page(m, process, p, f):
-    """A write to a private mapping: p gets an anonymous copy of file frame f; NEED_RECLAIM without a frame."""
+@outlined(void(machine_t, int64, int64, int64, int64))
+def copy_page(m, process, p, f, new):
+    """A write to a private mapping: p gets anonymous frame `new`, a copy of file frame f."""
     pages = m.pages
-    new = ask_frame(pages, st.ANON)
-    if new < 0:
-        return NEED_RECLAIM
-    cost = pages.cost
-    spend(pages, st.BY_FAULT, cost[st.C_ALLOC] + cost[st.C_USER_KIB] * (pages.num[st.PAGE_SIZE] >> 10))
+    spend(pages, st.BY_FAULT, pages.cost[st.C_USER_KIB] * (pages.num[st.PAGE_SIZE] >> 10))
     if pages.pte[p] > 0:
         unmap_page(m, process, p, 0)
     pages.frame[new, st.PAGE] = p
@@ -157,7 +153,6 @@ def copy_page(m, process, p, f):
     pages.vmstat[NR_ANON_PAGES] += 1
     pages.proc[process, st.RSS] += 1
     note(pages, st.E_TOUCH, p, new, -1, 1)
-    return DONE
 
 
 @compiled(int64(machine_t, Numbers, int64, int64, int64, int64))
@@ -185,6 +180,7 @@ def end_fault(pages, own):
     finish_fault(pages, own, st.H_MINOR)
     own[S_TRIED] = FRESH
     own[S_RECLAIMED_FOR] = 0
+    end_wait(pages, own)
     return DONE
 
 
@@ -204,10 +200,18 @@ def file_fault(m, own, process, where, p, write):
         own[S_TRIED] += 1
     if write == 0 and map_around(pages, o, process, where, p):
         return end_fault(pages, own)
+    copy = int64(-1)
+    if write and not advice & fi.SHARED:  # before the page is looked for, or getting the one could take the other away for ever
+        copy = ask_frame(pages, st.ANON)
+        if copy < 0:
+            return NEED_RECLAIM
+        spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])
     if pages.pte[p] == 0:
         tried = own[S_TRIED]
         code = find_page(m, own, o, number, index, advice)
         if code != DONE:
+            if copy >= 0:
+                give_frame(pages, copy)
             return code
         if own[S_TRIED] != tried and write == 0 and map_around(pages, o, process, where, p):
             return end_fault(pages, own)  # the mark has started a read: the fault was run again
@@ -220,8 +224,8 @@ def file_fault(m, own, process, where, p, write):
         if write_shared(m, own, process, where, p, f) == THROTTLE:
             end_fault(pages, own)
             return THROTTLE
-    elif copy_page(m, process, p, f) != DONE:
-        return NEED_RECLAIM
+    else:
+        copy_page(m, process, p, f, copy)
     return end_fault(pages, own)
 
 

@@ -13,7 +13,7 @@ from models.memory import slab
 from models.memory import state as st
 from models.memory.dirty import file_read_done, file_write_done
 from models.memory.fault import drop_page, fault, free_page
-from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, end_wait, read_cached, read_call, write_call
+from models.memory.fileio import COUNT_MASK, COUNT_SHIFT, read_cached, read_call, write_call
 from models.memory.frames import give_frame, note, settle_pool
 from models.memory.op_state import (
     DONE,
@@ -25,6 +25,7 @@ from models.memory.op_state import (
     S_END,
     S_PROCESS,
     S_UNMAPPED,
+    S_WAIT_SLOT,
     SLICE,
     WOKE,
     stream_t,
@@ -113,7 +114,6 @@ def run_ops(m, stream, now, deadline):
     in_files = 0
     clock = now
     code = DONE
-    end_wait(pages, own)
     user = 0
     done = 0
     while i < end:
@@ -136,7 +136,11 @@ def run_ops(m, stream, now, deadline):
             num[st.CLOCK] = clock
             code = fault(m, own, process, p, int64(op))
             accesses = 1
-        elif op == OP_FREAD and page[i] >> COUNT_SHIFT == 0 and own[S_CALL] == 0 and read_cached(m, process, file_base + page[i]):
+        elif (
+            (op == OP_FREAD and page[i] >> COUNT_SHIFT == 0)
+            and (own[S_CALL] == 0 and own[S_WAIT_SLOT] >= 0)  # a new call
+            and read_cached(m, process, file_base + page[i])
+        ):
             clock += ns + read_ns
             user += ns
             in_files += read_ns
