@@ -87,12 +87,10 @@ def test_only_old_files_are_written_when_it_is_for_their_age() -> None:
 
 
 def test_files_take_turns_of_a_chunk() -> None:
-    """An eighth of a limit below 8192 pages is less than 1024, and a turn then is 1024 pages."""
-    m = Direct(File("a", 2560), File("b", 2560))
-    m.num[fi.SLOW_LIMIT] = 0
+    """An eighth of a limit of 8000 pages is less than 1024, and a turn then is 1024 pages."""
+    m = Direct(File("a", 2560), File("b", 2560), dirty=Dirty(bytes=8000 * 4096, background_bytes=7000 * 4096))
     dirty(m, 0, 2500)
     dirty(m, 2560, 1500)
-    m.end_io()
     assert merged(flush(m, work(EVERYTHING))) == [(0, 1024), (2560, 1024), (1024, 1024), (3584, 476), (2048, 452)]
     m.check()
 
@@ -104,7 +102,9 @@ def test_a_turn_goes_on_where_the_last_one_ended() -> None:
     assert merged(flush(m, work(EVERYTHING, left=1000))) == [(0, 1024)]
     m.end_io()
     dirty(m, 5)
-    assert merged(flush(m, work(EVERYTHING), 1)) == [(1024, 476)]
+    todo = work(EVERYTHING, before=m.clock)
+    m.clock += SECOND  # the file is dirty from then on
+    assert merged(flush(m, todo)) == [(1024, 476)]
     assert m.a.file[0, fi.CURSOR] == 0
     assert merged(flush(m, work(EVERYTHING))) == [(5, 1)]
     m.check()
@@ -252,12 +252,16 @@ def test_at_the_limit_writers_stop() -> None:
 
 def test_writers_through_a_mapping_are_held_back_too() -> None:
     limits = Dirty(bytes=1000 * 4096, background_bytes=500 * 4096)
-    writer = process(5000, (np.full(5000, WRITE), np.arange(5000), np.zeros(5000)))._replace(areas=(Area(0, 5000, 0, shared=True),))
+    read, write = ([FREAD], [call(0, 5000)], [0]), (np.full(5000, WRITE), np.arange(5000), np.zeros(5000))
+    writer = process(5000, read, write)._replace(areas=(Area(0, 5000, 0, shared=True),))
     plan = make_plan([writer], rows_of([1000]), files=(plans_of(File("a", 5000, 5000)),), memory=64 << 20, dirty=limits, swap_slots=0)
     vm = make_vm(plan, device=Ssd(2, 100_000, 1_000_000_000, 1 << 40), check=False)
     vm.tasks[0].start()
-    vm.env.run(until=4 * SECOND)
+    vm.env.run(until=4.3 * SECOND)  # writes end at each full second
     assert 700 < counter(vm, "nr_dirty") + counter(vm, "nr_writeback") <= 1000 + 64
+    held = counter(vm, "nr_dirtied")
+    vm.env.run(until=4.9 * SECOND)
+    assert counter(vm, "nr_dirtied") == held  # at the limit one pause follows the other
 
 
 # --- what reclaim tells ---------------------------------------------------------------------------------------------
@@ -303,7 +307,8 @@ def test_what_a_pass_met_sets_the_node_s_flags() -> None:
     assert flags_after(m, offer(m, [0, 1])[1]) == [0, 1, 0]
     m.write_out()
     assert flags_after(m, offer(m, [2, 3])[1]) == [1, 0, 0]  # being written, marked only now
-    freed, ctx = offer(m, [2, 3])
+    m.num[st.NODE_WRITEBACK] = 0
+    ctx = offer(m, [2, 3])[1]
     assert ctx[st.X_IMMEDIATE] == 0
     assert flags_after(m, ctx) == [1, 0, 1]
     m.num[st.NODE_WRITEBACK] = 1
@@ -328,7 +333,7 @@ def test_a_referenced_page_is_not_written_by_reclaim() -> None:
 def test_a_page_that_somebody_waits_for_is_not_reclaimed_before_it_is_used() -> None:
     m = Direct(File("a", 64), areas=((Area(0, 64, 0),),), pages=64)
     m.hold = True
-    for op, page in ((FREAD, 3), (READ, 40)):
+    for op, page in ((FREAD, 0), (READ, 40)):
         assert m.step(op, page) == WAIT_READ
         m.end_io()
         neighbour = page + 1

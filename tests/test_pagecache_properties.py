@@ -133,6 +133,32 @@ def test_any_program_keeps_every_invariant(first, second, memory, cpus, slots, d
     _nothing_left(vm, before)
 
 
+def test_programs_that_once_went_round_in_circles() -> None:
+    """A private write that took the frame of the page to be copied, for ever; a file deleted while the last of its reads ended."""
+    inner = test_any_program_keeps_every_invariant.hypothesis.inner_test  # type: ignore[attr-defined]
+    inner(
+        first=[
+            single(DELETE, 2048, 0), single(ADVISE, 0, 0), calls(FREAD, (2, 193), 105, 50, 613, True), touches(WRITE, 1532, 487, 1),
+            calls(FREAD, (1, 1503), 68, 50, 7, True), single(DELETE, 0, 0), kernel(1, True, 872),
+        ],
+        second=[
+            single(FSYNC, 3008, 0), unmap(396, 461), single(ADVISE, 0, 3), single(FSYNC, 0, 0), single(FSYNC, -1, 0),
+            touches(WRITE, 76, 1191, 613), single(ADVISE, 2048, 5),
+        ],
+        memory=9 << 20, cpus=2, slots=300, device=FAST_SSD, kind="raw", window=128, ratios=(20, 10),
+    )  # fmt: skip
+    nap, sync = single(SLEEP, 0, 10_000_000), single(FSYNC, -1, 0)
+    both = [calls(FREAD, (0, 361), 157, 4, 1, False), calls(FWRITE, (1, 1120), 1, 1, 1, False), nap]
+    inner(
+        first=[
+            nap, unmap(203, 2150), sync, *both, single(FSYNC, 3008, 0), kernel(0, True, 3016), touches(WRITE, 1304, 114, 613),
+            single(DELETE, 0, 0),
+        ],
+        second=[nap, unmap(203, 2150), kernel(0, True, 3016), *both, sync, kernel(0, True, 3016)],
+        memory=9 << 20, cpus=1, slots=0, device=FAST_SSD, kind="ext4", window=32, ratios=(20, 10),
+    )  # fmt: skip
+
+
 def limited(look: Callable[[], None] | None) -> Callable[[], None]:
     """The check, and an end to a machine that goes round in circles."""
     steps = 0

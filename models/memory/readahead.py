@@ -126,10 +126,7 @@ def submit(m, own, number, start, size, ahead):
     count = min(size, row[fi.SIZE] - start)
     if count <= 0:
         return DONE
-    wanted = missing(pages, row[fi.FIRST], start, count)
-    if wanted == 0:
-        return DONE  # the reclaim is for a later piece
-    if own[S_RECLAIMED_FOR] == 0 and usable_frames(pages, 1) < wanted:
+    if own[S_RECLAIMED_FOR] == 0 and usable_frames(pages, 1) < missing(pages, row[fi.FIRST], start, count):
         want_kswapd(pages)
         own[S_RECLAIMED_FOR] = 1
         return NEED_RECLAIM
@@ -147,6 +144,8 @@ def forced(m, own, o, number, start, count):
     done = 0
     while done < count:
         n = min(count - done, FORCED_STRETCH)
+        if done > 0:
+            own[S_RECLAIMED_FOR] = 1  # reclaim was for the first piece: to come again would begin anew
         code = submit(m, own, number, start + done, n, 0)
         if code != DONE:
             return code

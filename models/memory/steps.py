@@ -23,15 +23,18 @@ from models.memory.op_state import (
     S_CALL,
     S_CURSOR,
     S_END,
+    S_PAUSE,
     S_PROCESS,
     S_UNMAPPED,
     S_WAIT_SLOT,
     SLICE,
+    THROTTLE,
     WOKE,
     stream_t,
 )
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Numbers, machine_t, pages_t
+from models.memory.throttle import must_pause
 from models.vmstat import NR_PAGE_TABLE_PAGES, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN
 
 OP_WRITE, OP_FREAD, OP_FWRITE, OP_MAP, OP_UNMAP, OP_SLAB = 1, 2, 3, 4, 5, 13  # models.workloads.stream
@@ -112,6 +115,10 @@ def run_ops(m, stream, now, deadline):
     touch = cost[st.C_ACCESS]
     read_ns = cost[st.C_SYSCALL] + cost[st.C_LOOKUP] + cost[st.C_USER_KIB] * (num[st.PAGE_SIZE] >> 10)
     in_files = 0
+    if own[S_PAUSE] > 0:  # at the limit a pause is followed by the next one, whatever the op
+        num[st.CLOCK] = now
+        if must_pause(pages, own):
+            return report(pages, THROTTLE, now)
     clock = now
     code = DONE
     user = 0

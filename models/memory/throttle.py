@@ -238,6 +238,7 @@ def balance(pages, own):
 def must_pause(pages, own):
     """Called after each page dirtied: 1 if the writer has to sleep for own[S_PAUSE] ns and then ask again."""
     num = pages.num
+    own[S_PAUSE] = 0
     allowed = own[S_PAUSE_PAGES]
     if num[fi.EXCEEDED]:
         allowed = min(allowed, POLL_EXCEEDED)

@@ -102,8 +102,11 @@ def delete_file(task: Task, page: int) -> Steps:
         yield from _computed(task, int(vm.num[st.CLOCK] - now) << STEP_SHIFT | SIGNALS, now)
         if waits < 0:
             return
-        reading = vm.read_of(-waits - 1)
-        yield from task.wait_for(reading if reading is not None else vm.next_write(), iowait=1)
+        reading = vm.read_of(-waits - 1)  # its I/O may have ended since
+        if reading is not None:
+            yield from task.wait_for(reading, iowait=1)
+        else:
+            yield from _wait_for_page(task, waits)
 
 
 def advise(task: Task, page: int, advice: int) -> Steps:
