@@ -15,6 +15,7 @@ from models.backends.backend import BackendModule
 from models.compressors.compressor import Compressor
 from models.contents.rows import ContentContext, Rows
 from models.devices.device import Device
+from models.errors import InputError
 from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan
@@ -22,6 +23,7 @@ from sim.build_files import Dirty, FilePlan, Filesystem
 from sim.config.parts import Part
 from sim.config.schema import Config
 from sim.errors import UserError
+from sim.units import format_size
 
 
 class WorkloadPlan(NamedTuple):
@@ -104,26 +106,31 @@ def _room_for_files(config: Config, devices: Mapping[str, Device]) -> tuple[int,
 def _check_swap(config: Config, devices: Mapping[str, Device]) -> None:
     if config.swap is not None and config.swap.size > devices[config.swap.device].queue.capacity:
         capacity = devices[config.swap.device].queue.capacity
-        raise UserError(f"swap.size: {config.swap.size} bytes do not fit on device {config.swap.device}, which holds {capacity}")
+        raise UserError(
+            f"swap.size: {format_size(config.swap.size)} do not fit on device {config.swap.device}, which holds {format_size(capacity)}",
+            "swap.size",
+        )
 
 
 def _files(config: Config, programs: list[WorkloadPlan], contents: list[Rows], room: tuple[int, int] | None) -> list[tuple[FilePlan, ...]]:
     """The files of each program one behind another on their device."""
     plans = []
     at = 0
-    for workload, rows in zip(programs, contents, strict=True):
+    for number, (workload, rows) in enumerate(zip(programs, contents, strict=True)):
+        key = f"workloads.{number}"
         if workload.program.files and room is None:
-            raise UserError(f"workloads.{workload.name}: it uses files, and there is no device to hold them; add one to `devices`")
+            raise UserError(f"workloads.{workload.name}: it uses files, and there is no device to hold them; add one to `devices`", key)
         mine = []
         for file in workload.program.files:
             assert room is not None
             mine.append(FilePlan(file, rows, room[0] + at))
             at += file.pages
             if at > room[1]:
-                size = room[1] * config.machine.page_size
+                size = format_size(room[1] * config.machine.page_size)
                 raise UserError(
                     f"workloads.{workload.name}: file {file.name} does not fit on device {files_device(config)}, which has "
-                    f"{size} bytes for files; give it more `capacity`, or the files another device (filesystem.device)"
+                    f"{size} for files; give it more `capacity`, or the files another device (filesystem.device)",
+                    key,
                 )
         plans.append(tuple(mine))
     return plans
@@ -132,9 +139,12 @@ def _files(config: Config, programs: list[WorkloadPlan], contents: list[Rows], r
 def _programs(config: Config, replication: int, capacity: int | None) -> list[WorkloadPlan]:
     plans = []
     first = 0
-    for workload in config.workloads:
+    for number, workload in enumerate(config.workloads):
         context = Context(config.machine.page_size, seed_of(config, replication, workload.name), capacity)
-        program = resolve(workload.entry.target)(workload.options, context)
+        try:
+            program = resolve(workload.entry.target)(workload.options, context)
+        except InputError as error:
+            raise UserError(str(error), f"workloads.{number}") from None
         plans.append(WorkloadPlan(workload.name, workload.start, workload.oom_score_adj, program, first))
         first += len(program.processes)
     return plans

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,7 +86,10 @@ def execute(
     reused = [case.name for case in cases if case.identity.folder not in {c.identity.folder for c in todo}]
     started = time.time()
     if todo:
-        _simulate(todo, out, simulate, reporter, jobs, check, trace, started, command)
+        try:
+            _simulate(todo, out, simulate, reporter, jobs, check, trace, started, command)
+        except UserError as error:
+            raise UserError(_with_place(str(error), error.key, loaded.origin)) from None
     documents = [read_json(out / case.identity.folder / RUN_FILE) for case in cases]
     folder = out / cases[0].identity.folder
     published = published_of(loaded.config)
@@ -130,6 +134,14 @@ def _simulate(
         reporter.close()
         if log is not None:
             log.unlink(missing_ok=True)
+
+
+def _with_place(text: str, key: str, origin: Mapping[str, str]) -> str:
+    """The message behind the file and line of the key that it is about, unless it names a place itself, as those of traces do."""
+    if not key or re.match(r"\S+:\d+:", text):
+        return text
+    place = next((where for name, where in origin.items() if f"{name}.".startswith(f"{key}.") and where != "default"), "")
+    return f"{place}: {text}" if place else text
 
 
 def _cases(loaded: Any) -> list[Case]:

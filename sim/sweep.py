@@ -97,7 +97,7 @@ def simulate_cases(
                 yield cases[index], [r for r, who in zip(results, owner, strict=True) if who == index and r is not None]
     except JobUserError as error:
         where = f"case {cases[owner[error.job]].name}: " if len(cases) > 1 else ""
-        raise UserError(f"{where}{error}") from None
+        raise UserError(f"{where}{error}", error.key) from None
     except JobError as error:
         job = jobs[error.job]
         raise RunError(f"{cases[owner[error.job]].name}, replication {job.replication}: {error}", error.detail) from None

@@ -41,8 +41,8 @@ class JobError(Exception):
 class JobUserError(UserError):
     """A job found the user's input wrong."""
 
-    def __init__(self, job: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, job: int, message: str, key: str = "") -> None:
+        super().__init__(message, key)
         self.job = job
 
 
@@ -68,7 +68,7 @@ def _attempt(work: Work, job: Any, report: Report) -> tuple[int, Any]:
         return _RESULT, work(job, report)
     except Exception as error:  # whatever went wrong, the parent says which job it was
         if _is_for_people(error):
-            return _USER_ERROR, str(error)
+            return _USER_ERROR, (str(error), getattr(error, "key", ""))
         return _FAILURE, (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
@@ -96,7 +96,7 @@ def _worker(pipe: Connection, inherited: Sequence[Connection], work: Work, jobs:
 
 def _raise(job: int, kind: int, value: Any) -> None:
     if kind == _USER_ERROR:
-        raise JobUserError(job, value)
+        raise JobUserError(job, *value)
     raise JobError(job, *value)
 
 

@@ -63,6 +63,7 @@ class FakeLoaded:
     config: FakeConfig
     cases: list[FakeCase]
     path: Path = Path("demo.yaml")
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def loaded(replications: int = 3, backends: tuple[str, ...] = ("none",), **more: Any) -> FakeLoaded:

@@ -127,6 +127,31 @@ def test_wrong_input_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.returncode == 2 and not out.exists()
 
 
+def test_what_only_shows_when_the_run_is_planned_has_its_line(tmp_path: Path) -> None:
+    """Files larger than their device, a swap area larger than its device; a trace's own errors name the trace."""
+    path, out = tmp_path / "big.yaml", tmp_path / "results"
+    text = """name: big
+machine: {memory: 64MiB}
+devices: {disk: {kind: ssd, capacity: 1GB}}
+swap: {device: disk, size: 100MiB}
+workloads:
+  - {name: small, kind: file, size: 10MiB, accesses: 1000, contents: {kind: distribution}}
+  - {name: server, kind: file, size: 2GiB, accesses: 1000, contents: {kind: distribution}}
+"""
+    (tmp_path / "io.txt").write_text("0 0 8 r\n-5 0 8 r\n")
+    io_trace = "kind: io-trace, files: io.txt, contents"
+    for changed, place, what in (
+        (text, f"{path}:7: ", "the device that holds them has"),
+        (text.replace("2GiB", "848MiB"), f"{path}:7: ", "file file.0 does not fit on device disk"),
+        (text.replace("2GiB", "1MiB").replace("size: 100MiB", "size: 2GiB"), f"{path}:4: ", "swap.size: 2GiB do not fit"),
+        (text.replace("kind: file, size: 2GiB, accesses: 1000, contents", io_trace), f"{tmp_path / 'io.txt'}:2: ", ""),
+    ):
+        path.write_text(changed)
+        done = mempress("run", str(path), "--out", str(out))
+        assert done.returncode == 2 and done.stderr.startswith(place) and what in done.stderr, done.stderr
+        assert not list(out.glob("*"))
+
+
 def test_closed_pipe_is_quiet(good: str) -> None:
     command = f"{sys.executable} {ROOT / 'run_sim.py'} schema | head -c 10"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)

@@ -12,8 +12,10 @@ the number of turns that it takes to read everything before it, modulo one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import floor, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 from models.devices.device import SECOND, Elevator, Queue, elevator_of, queue_of
 from models.errors import InputError
@@ -23,7 +25,8 @@ SHORT = 1 / 3  # of the full stroke: where the square root ends and the line beg
 JUST_MISSED = 1 - 1e-6  # of a turn: ends are rounded to ns, so less than that is the sector under the head
 
 
-class Hdd(NamedTuple):
+@dataclass(frozen=True)
+class Hdd:
     """Geometry and times.
 
     outer, inner   sustained bytes a second at the first and the last byte; between them they fall linearly with the track
@@ -43,19 +46,19 @@ class Hdd(NamedTuple):
     farthest: float
     write_settle: int
     overhead: int
-    queue: Queue = Queue()
-    elevator: Elevator | None = Elevator()
+    queue: Queue = field(default_factory=Queue)
+    elevator: Elevator | None = field(default_factory=Elevator)
     channels: int = 1
     rotational: bool = True
     duplex: bool = False
     round_trip: int = 0
 
-    @property
+    @cached_property
     def turn(self) -> float:
         """One revolution, ns."""
         return MINUTE / self.rpm
 
-    @property
+    @cached_property
     def tracks(self) -> float:
         """Tracks of the whole disk: a track holds what passes in one turn."""
         return self.capacity * SECOND / (self.turn * (self.outer + self.inner) / 2)

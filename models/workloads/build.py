@@ -132,7 +132,8 @@ def build(options: dict[str, Any], context: Context) -> Program:
         raise InputError(
             f"workload build: jobs {options['jobs']} of mean_peak {options['mean_peak']} bytes are more than a TiB in all; give fewer"
         )
-    rows = measured.draw_rows(options["jobs"], np.random.Generator(np.random.PCG64(draws.child(context.seed, _DRAW))))
+    rng = np.random.Generator(np.random.PCG64(draws.child(context.seed, _DRAW)))
+    rows = measured.draw_rows(options["jobs"], options["alike"], options["neighbours"], rng)
     files = _files(options, rows, context.page_size)
     text = measured.text_share(files.files[0].pages * context.page_size, context.page_size)
     jobs = [_compiler(n, int(row), options, files, text, context) for n, row in enumerate(rows)]

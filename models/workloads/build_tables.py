@@ -47,9 +47,22 @@ def _csv(name: str) -> np.ndarray:
         return np.array([[float(x) for x in row] for row in list(csv.reader(file))[1:]])
 
 
-def draw_rows(count: int, rng: np.random.Generator) -> np.ndarray:
-    """int64[count]: rows of the jobs' table, one from each of `count` equal shares of it, in random order."""
-    at = (rng.permutation(count) + rng.random(count)) / count
+def places_in_order(count: int, alike: float, neighbours: float, rng: np.random.Generator) -> np.ndarray:
+    """int64[count]: the place of each job in the order of sizes, by the order in which they are compiled.
+
+    A folder's jobs are of a size: their normal scores correlate by `alike`, which fades over `neighbours` jobs.
+    """
+    own, level = rng.standard_normal(count), rng.standard_normal(count)
+    keep = np.exp(-1 / neighbours)
+    for k in range(1, count):
+        level[k] = keep * level[k - 1] + np.sqrt(1 - keep * keep) * level[k]
+    score = np.sqrt(alike) * level + np.sqrt(1 - alike) * own
+    return np.argsort(np.argsort(score))
+
+
+def draw_rows(count: int, alike: float, neighbours: float, rng: np.random.Generator) -> np.ndarray:
+    """int64[count]: rows of the jobs' table, one from each of `count` equal shares of it, in the order of compiling."""
+    at = (places_in_order(count, alike, neighbours, rng) + rng.random(count)) / count
     return (at * len(tables().jobs)).astype(np.int64)
 
 

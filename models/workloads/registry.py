@@ -242,6 +242,8 @@ REGISTRY = (
             Option("parallel", "int", "", 4, "N of make -jN: jobs at a time", "choice", 1, 4096),
             Option("mean_peak", "size", "B", "13.5MiB", "mean over the jobs of a job's largest anonymous memory", _CC1, 4096),
             Option("cpu_time", "time", "ns", "117ms", "mean CPU time of a job", _CC1, 1000),
+            Option("alike", "float", "", 0.58, "correlation of the sizes of jobs that are compiled one after the other", _CC1, 0, 1),
+            Option("neighbours", "float", "jobs", 72, "over which that fades, to a third", _CC1, 1, 1_000_000),
             Option("binary", "size", "B", "33.4MiB", "size of the compiler's file as mapped; 18 % of it is ever in use", _CC1, 4096),
             Option("headers", "size", "B", "2.6MiB", "all headers together, 5 KiB each", "the largest of the measured projects", 5120),
             Option("header_reads", "size", "B", "989KiB", "mean of what a job reads of them", _CC1, 0),

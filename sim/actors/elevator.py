@@ -14,7 +14,7 @@ The queue knows neither clock nor device: who adds says what time it is.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from typing import Generic, TypeVar
 
 from models.devices.device import Elevator
@@ -37,7 +37,7 @@ class Request(Generic[Part]):
         self.parts = [part]
 
 
-Sorted = list[tuple[int, int, Request[Part]]]  # (position or deadline, serial, request)
+Sorted = list[tuple[int, int, Request[Part]]]  # (position or deadline, serial, request); the first two are enough to find one
 
 
 class DeadlineQueue(Generic[Part]):
@@ -105,7 +105,7 @@ class DeadlineQueue(Generic[Part]):
     def _following(self, request: Request[Part]) -> Request[Part] | None:
         """The waiting request above this one."""
         place = self.by_place[request.write]
-        at = bisect_right(place, (request.first, request.serial), key=lambda item: item[:2])
+        at = bisect_left(place, (request.first, request.serial)) + 1
         return place[at][2] if at < len(place) else None
 
     def _join(self, lower: Request[Part] | None, upper: Request[Part] | None) -> int:
@@ -136,8 +136,8 @@ class DeadlineQueue(Generic[Part]):
     def _remove(self, request: Request[Part]) -> None:
         way = request.write
         place, line = self.by_place[way], self.by_deadline[way]
-        del place[bisect_left(place, (request.first, request.serial), key=lambda item: item[:2])]
-        del line[bisect_left(line, (request.deadline, request.serial), key=lambda item: item[:2])]
+        del place[bisect_left(place, (request.first, request.serial))]
+        del line[bisect_left(line, (request.deadline, request.serial))]
         if self.starts[way].get(request.first) is request:
             del self.starts[way][request.first]
         if self.ends[way].get(request.end) is request:

@@ -3,6 +3,7 @@
     python tools/record/measure_build.py jobs OUT FOLDER...            compile what can be compiled: OUT/jobs.csv, curves.csv, headers.csv
     python tools/record/measure_build.py text OUT NAME SOURCE ROOT     pages of cc1's own file in use, by window: OUT/text-NAME.csv
     python tools/record/measure_build.py tables OUT TRACE.mpt DATA     the small tables that ship, in DATA
+    python tools/record/measure_build.py alike OUT                     how alike the sizes of neighbours are, by their distance
 
 jobs: for each source, the command line of cc1 from `gcc -###`, run alone; /proc/PID/status and schedstat every millisecond or so; the
 headers from `gcc -M`; the size of the object file from `gcc -c`.  Every folder of the project with headers is searched for headers.
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ STEPS = 20  # points of the growth curve
 WINDOW = 10_000_000  # instructions of a window of `text`
 PARTS = 64  # equal parts of the recorded run, bits of a mask
 FEWEST = 10  # looks at a job for its curve to count
+LARGEST_KIB = 100 << 10  # a whole library in one file is not a job like others
 COLUMNS = (
     "project", "source", "cpu_ms", "anon_kib", "file_kib", "minor_faults", "source_bytes", "headers", "header_bytes",
     "output_bytes", "looks",
@@ -217,11 +220,32 @@ def tables(out: Path, trace: Path, data: Path) -> None:
     np.savez_compressed(data / "build_pages.npz", touched=touched, written=written, text=np.ceil(share * 255).astype(np.uint8))
 
 
+def alike(out: Path) -> None:
+    """Correlation of the normal scores of peak memory of two jobs of one project, by how far apart they are in the order of compiling.
+
+    And the two numbers of `alike` * exp(-distance / `neighbours`) that fit it best up to 30 jobs (beyond, it is two projects only).
+    """
+    with (out / "jobs.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if int(row["looks"]) >= FEWEST and float(row["anon_kib"]) < LARGEST_KIB]
+    size = np.array([float(row["anon_kib"]) for row in rows])
+    project = np.array([row["project"] for row in rows])
+    score = np.array([NormalDist().inv_cdf((place + 0.5) / len(size)) for place in np.argsort(np.argsort(size))])
+    distances, found = np.arange(1, 31), []
+    for distance in distances:
+        parts = [score[project == name] for name in dict.fromkeys(project.tolist())]
+        found.append(np.concatenate([part[:-distance] * part[distance:] for part in parts if len(part) > distance]).mean())
+    slope, start = np.polyfit(distances, np.log(found), 1)
+    print("\n".join(f"{distance:3d} {value:.2f}" for distance, value in zip(distances, found, strict=True)))
+    print(f"alike {np.exp(start):.2f}, neighbours {-1 / slope:.0f}")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["jobs"] and len(sys.argv) > 3:
         jobs(Path(sys.argv[2]), [Path(name).resolve() for name in sys.argv[3:]])
     elif sys.argv[1:2] == ["text"] and len(sys.argv) == 6:
         text(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]).resolve(), Path(sys.argv[5]).resolve())
+    elif sys.argv[1:2] == ["alike"] and len(sys.argv) == 3:
+        alike(Path(sys.argv[2]))
     elif sys.argv[1:2] == ["tables"] and len(sys.argv) == 5:
         tables(*(Path(name) for name in sys.argv[2:]))
     else:
