@@ -42,7 +42,7 @@ from models.workloads.bounds import first_wrong
 from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
-from sim.actors.file_ops import advise, delete_file, sync_files
+from sim.actors.file_ops import advise, delete_file, sync_files, unmount
 from sim.actors.oom import kill_one
 from sim.errors import UserError
 
@@ -267,6 +267,8 @@ class Task(Actor):
             yield from delete_file(self, page)
         elif op == ops.ADVISE:
             yield from advise(self, page, value)
+        elif op == ops.UNMOUNT:
+            yield from unmount(self)
         return False
 
     def _wait_for_children(self, page: int) -> Steps:
