@@ -149,3 +149,25 @@ def drop_row(table, link, num, spare, row):
     """Take a row back."""
     table[row, link] = num[spare]
     num[spare] = row
+
+
+# A ring without a count: row 0 of `table` is its anchor, so that table[0, after] is the first row and table[0, before] the last one, and no
+# end needs a test.  One ring a pair of columns.
+
+
+@inlined
+def ring_first(table, after, before, row):
+    """Put a row at the head of the ring."""
+    old = table[0, after]
+    table[row, after] = old
+    table[row, before] = 0
+    table[old, before] = row
+    table[0, after] = row
+
+
+@inlined
+def ring_out(table, after, before, row):
+    """Take a row out of the ring."""
+    right, left = table[row, after], table[row, before]
+    table[left, after] = right
+    table[right, before] = left

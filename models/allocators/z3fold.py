@@ -1,0 +1,544 @@
+"""z3fold of zswap: at most three objects a page, which move when a neighbour is freed (Vitaly Wool, 2016).
+
+Models mm/z3fold.c of Linux 6.1 on one CPU whose background work is always done at once.  The rules are told in docs/allocators.md; the
+plain twin is tests/twins/z3fold.py.
+
+A row of `page` is a page of the pool, a row of `obj` an object.  List k holds the pages with a vacant place and a largest hole of k chunks.
+All pages but a claimed one are on the LRU, most recent first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import int64
+
+from models.allocators.eviction import evict_pages
+from models.allocators.lists import drop_row, lowest_list_from, numbers_for, put_first, ring_first, ring_out, take_out, take_row
+from models.allocators.pool import (
+    COPIED,
+    EAGAIN,
+    EINVAL,
+    ENOMEM,
+    ENOSPC,
+    EVICT_AT,
+    EVICT_LEFT,
+    FIRST_OWN,
+    FREE_BYTES,
+    LOST_INSIDE,
+    MAY_TAKE,
+    META_INSIDE,
+    META_OUTSIDE,
+    MOVED,
+    OBJECTS,
+    OP_COPIED,
+    OP_WALKED,
+    PAGE_SIZE,
+    PAGES_RETURNED,
+    PAGES_TAKEN,
+    PAYLOAD,
+    POOL_PAGES,
+    WALKED,
+    Allocator,
+    Answers,
+    Numbers,
+    Objects,
+    PoolArrays,
+    always_exact,
+    build_pool,
+    no_compaction,
+    pool_t,
+)
+from models.errors import InputError
+from models.jit import compiled, inlined
+
+TOTAL = 64  # chunks of a page, those of the header included
+LISTS = 64  # more than there are hole sizes
+HEADER_BYTES = 88  # 64-bit
+TABLE_BYTES = 64  # the handles of a page with a header, outside of it
+WIDE_GAP = 3  # chunks: a middle object moves over for no less
+TRIES = 8  # pages that an eviction goes through before it gives up
+PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
+
+# columns of obj; PAGE 0 = handle not in use, SIZE then links spare handles; FOREIGN: 1 if it came from another page
+PAGE, SIZE, FOREIGN = 0, 1, 2
+
+# columns of page; row 0 in a link = none; NEXT links spare rows
+SERIAL, LIST, NEXT, PREV, AFTER, BEFORE = range(6)
+MIDDLE, FIRST, LAST, MIDDLE_CHUNKS, FIRST_CHUNKS, LAST_CHUNKS, START, GUESTS, OFFERED = range(6, 15)
+# NEXT, PREV: neighbours in the list LIST; AFTER, BEFORE: in the LRU
+# MIDDLE, FIRST, LAST: its objects in the order in which they are evicted, 0 = vacant; a page without a header has its object in FIRST
+# START: first chunk of MIDDLE; GUESTS: objects that came from another page
+# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the number of the place that was offered last
+PLACES = LAST + 1 - MIDDLE
+CHUNKS_OF = MIDDLE_CHUNKS - MIDDLE  # from a place to its number of chunks
+ON_NO_LIST, HEADLESS = -1, -2  # LIST of a full or claimed page, and of a page without a header
+
+# own numbers
+SHIFT = FIRST_OWN  # log2 of a chunk
+HEADER = FIRST_OWN + 1  # chunks
+LARGEST = FIRST_OWN + 2  # chunks of an object that shares a page
+LRU_PAGES = FIRST_OWN + 3
+HEADLESS_PAGES = FIRST_OWN + 4
+MOVED_IN = FIRST_OWN + 5  # live objects that came from another page
+ROWS_USED = FIRST_OWN + 6
+ROW_SPARE = FIRST_OWN + 7
+PAGE_LIMIT = FIRST_OWN + 8
+HANDLES_USED = FIRST_OWN + 9
+HANDLE_SPARE = FIRST_OWN + 10
+HANDLE_LIMIT = FIRST_OWN + 11
+
+
+@inlined
+def _start_operation(num):
+    num[OP_WALKED] = 0
+    num[OP_COPIED] = 0
+
+
+@inlined
+def _settle(num):
+    """Bring the derived numbers of the tally up to date."""
+    pages = num[PAGES_TAKEN] - num[PAGES_RETURNED]
+    headed = pages - num[HEADLESS_PAGES]
+    num[POOL_PAGES] = pages
+    num[META_INSIDE] = headed * HEADER_BYTES
+    num[META_OUTSIDE] = (headed + num[MOVED_IN]) * TABLE_BYTES
+    num[FREE_BYTES] = pages * num[PAGE_SIZE] - headed * HEADER_BYTES - num[PAYLOAD] - num[LOST_INSIDE]
+    num[WALKED] += num[OP_WALKED]
+    num[COPIED] += num[OP_COPIED]
+
+
+@inlined
+def _take_page(page, num):
+    """A page from the VM, on the LRU, 0 if it is refused."""
+    if num[MAY_TAKE] <= 0:
+        return 0
+    p = take_row(page, NEXT, num, ROWS_USED, ROW_SPARE, num[PAGE_LIMIT])
+    if p != 0:
+        page[p, SERIAL] = num[PAGES_TAKEN]
+        ring_first(page, AFTER, BEFORE, p)
+        num[LRU_PAGES] += 1
+        num[MAY_TAKE] -= 1
+        num[PAGES_TAKEN] += 1
+    return p
+
+
+@inlined
+def _slack(num):
+    """Bytes that are lost behind a header."""
+    return (num[HEADER] << num[SHIFT]) - HEADER_BYTES
+
+
+@inlined
+def _return_page(page, num, p):
+    """Give a page that holds nothing, and is on no list, back to the VM."""
+    if page[p, LIST] == HEADLESS:
+        num[HEADLESS_PAGES] -= 1
+    else:
+        num[LOST_INSIDE] -= _slack(num)
+    drop_row(page, NEXT, num, ROW_SPARE, p)
+    num[PAGES_RETURNED] += 1
+
+
+@inlined
+def _leave_lru(page, num, p):
+    ring_out(page, AFTER, BEFORE, p)
+    num[LRU_PAGES] -= 1
+
+
+@inlined
+def _leave_list(page, head, num, p):
+    """Take a page with a header out of its list, if it is on one."""
+    if page[p, LIST] >= 0:
+        take_out(page, NEXT, PREV, LIST, head, num, p)
+        page[p, LIST] = ON_NO_LIST
+
+
+@inlined
+def _hole(page, num, p):
+    """Chunks of the largest hole of a page."""
+    first, last = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS])
+    if page[p, MIDDLE] == 0:
+        return TOTAL - num[HEADER] - first - last
+    start = int64(page[p, START])
+    left = start - num[HEADER] if first == 0 else 0
+    right = TOTAL - start - int64(page[p, MIDDLE_CHUNKS]) if last == 0 else 0
+    return max(left, right)
+
+
+@inlined
+def _file(page, head, num, p):
+    """Make a page with a vacant place the head of the list of its largest hole."""
+    if page[p, FIRST] != 0 and page[p, LAST] != 0 and page[p, MIDDLE] != 0:
+        page[p, LIST] = ON_NO_LIST
+    else:
+        put_first(page, NEXT, PREV, LIST, head, num, _hole(page, num, p), p)
+
+
+@inlined
+def _find_page(page, head, num, need):
+    """The page with the smallest hole of so many chunks and more, out of its list, 0 if there is none.
+
+    The original then looks once more at the list of exactly this size: on other CPUs there might be one.
+    """
+    i = lowest_list_from(num, need)
+    if i < 0:
+        num[OP_WALKED] += num[LARGEST] - need + 2
+        return int64(0)
+    num[OP_WALKED] += i - need + 1
+    p = int64(head[i])
+    _leave_list(page, head, num, p)
+    return p
+
+
+@inlined
+def _fill_place(obj, page, num, p, row, need):
+    """Put an object into a page that has room for it: the place, and where a middle one starts."""
+    if page[p, MIDDLE] != 0:
+        left = page[p, FIRST] == 0 and need <= page[p, START] - num[HEADER]
+        place = FIRST if left else LAST
+    elif page[p, FIRST] == 0:
+        place = FIRST
+    elif page[p, LAST] == 0:
+        place = LAST
+    else:
+        place = MIDDLE
+        page[p, START] = num[HEADER] + page[p, FIRST_CHUNKS]
+    page[p, place] = row
+    page[p, place + CHUNKS_OF] = need
+    obj[row, PAGE] = p
+
+
+@inlined
+def _store(obj, page, head, num, row, need):
+    """Find or take a page for an object of so many chunks; 0 if there is none."""
+    p = _find_page(page, head, num, need)
+    if p != 0:
+        ring_out(page, AFTER, BEFORE, p)
+        ring_first(page, AFTER, BEFORE, p)
+    else:
+        p = int64(_take_page(page, num))
+        if p == 0:
+            return p
+        num[LOST_INSIDE] += _slack(num)
+    _fill_place(obj, page, num, p, row, need)
+    _file(page, head, num, p)
+    return p
+
+
+@inlined
+def _store_alone(obj, page, num, row):
+    """Take a page without a header for an object; 0 if there is none."""
+    p = int64(_take_page(page, num))
+    if p != 0:
+        page[p, LIST] = HEADLESS
+        page[p, FIRST] = row
+        page[p, FIRST_CHUNKS] = TOTAL
+        obj[row, PAGE] = p
+        num[HEADLESS_PAGES] += 1
+    return p
+
+
+@compiled(int64(pool_t, int64))
+def alloc(pool, size):
+    """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for more than a page, -ENOMEM if there is no page."""
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    _start_operation(num)
+    if size < 1:
+        return -EINVAL
+    if size > num[PAGE_SIZE]:
+        return -ENOSPC
+    row = take_row(obj, SIZE, num, HANDLES_USED, HANDLE_SPARE, num[HANDLE_LIMIT])
+    if row == 0:
+        return -ENOMEM
+    need = (size + (1 << num[SHIFT]) - 1) >> num[SHIFT]
+    if need <= num[LARGEST]:
+        p = _store(obj, page, head, num, row, need)
+    else:
+        need = int64(TOTAL)
+        p = _store_alone(obj, page, num, row)
+    if p == 0:
+        drop_row(obj, SIZE, num, HANDLE_SPARE, row)
+        _settle(num)
+        return -ENOMEM
+    obj[row, SIZE] = size
+    num[OBJECTS] += 1
+    num[PAYLOAD] += size
+    num[LOST_INSIDE] += (need << num[SHIFT]) - size
+    num[OP_COPIED] = size
+    _settle(num)
+    return row - 1
+
+
+@inlined
+def _place_of(page, p, row):
+    """Column of the place in which a page holds an object."""
+    if page[p, FIRST] == row:
+        return FIRST
+    return LAST if page[p, LAST] == row else MIDDLE
+
+
+@inlined
+def _is_empty(page, p):
+    return page[p, FIRST] == 0 and page[p, LAST] == 0 and page[p, MIDDLE] == 0
+
+
+@inlined
+def _move_out(obj, page, head, num, p):
+    """Move the only object of a page, were it made there, into another page, which keeps its age; 1 if that was done."""
+    row = page[p, FIRST] + page[p, LAST] + page[p, MIDDLE]
+    if page[p, GUESTS] != 0 or not (row == page[p, FIRST] or row == page[p, LAST] or row == page[p, MIDDLE]):
+        return 0
+    place = _place_of(page, p, row)
+    need = int64(page[p, place + CHUNKS_OF])
+    q = _find_page(page, head, num, need)
+    if q == 0:
+        return 0
+    page[p, place] = 0
+    page[p, place + CHUNKS_OF] = 0
+    _fill_place(obj, page, num, q, row, need)
+    _file(page, head, num, q)
+    obj[row, FOREIGN] = 1
+    page[q, GUESTS] += 1
+    num[MOVED_IN] += 1
+    num[MOVED] += 1
+    num[OP_COPIED] += need << num[SHIFT]
+    return 1
+
+
+@inlined
+def _move_middle(page, num, p):
+    """Move the middle object of a page up to its neighbour, or to the start, if that makes the hole much larger."""
+    middle = int64(page[p, MIDDLE_CHUNKS])
+    if middle == 0:
+        return
+    first, last, start = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS]), int64(page[p, START])
+    behind_first, before_last = num[HEADER] + first, TOTAL - last - middle
+    if first == 0 and last == 0:
+        page[p, FIRST] = page[p, MIDDLE]
+        page[p, FIRST_CHUNKS] = middle
+        page[p, MIDDLE] = 0
+        page[p, MIDDLE_CHUNKS] = 0
+    elif last == 0 and start - behind_first >= WIDE_GAP:
+        page[p, START] = behind_first
+    elif first == 0 and before_last - start >= WIDE_GAP:
+        page[p, START] = before_last
+    else:
+        return
+    num[MOVED] += 1
+    num[OP_COPIED] += middle << num[SHIFT]
+
+
+@inlined
+def _compact_page(obj, page, head, num, p):
+    """What the original's worker does with a page that lost an object."""
+    _leave_list(page, head, num, p)
+    if _move_out(obj, page, head, num, p):
+        _leave_lru(page, num, p)
+        _return_page(page, num, p)
+    else:
+        _move_middle(page, num, p)
+        _file(page, head, num, p)
+
+
+@compiled(int64(pool_t, int64))
+def free(pool, handle):
+    """Free an object and compact its page, unless that is being evicted.  -EINVAL if the object is not live."""
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    _start_operation(num)
+    row = handle + 1
+    if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
+        return -EINVAL
+    p, size, foreign = int64(obj[row, PAGE]), int64(obj[row, SIZE]), int64(obj[row, FOREIGN])
+    place = _place_of(page, p, row)
+    num[OBJECTS] -= 1
+    num[PAYLOAD] -= size
+    num[LOST_INSIDE] -= (int64(page[p, place + CHUNKS_OF]) << num[SHIFT]) - size
+    page[p, place] = 0
+    page[p, place + CHUNKS_OF] = 0
+    page[p, GUESTS] -= foreign
+    num[MOVED_IN] -= foreign
+    obj[row, PAGE] = 0
+    obj[row, FOREIGN] = 0
+    drop_row(obj, SIZE, num, HANDLE_SPARE, row)
+    if page[p, LIST] != HEADLESS:
+        num[OP_WALKED] = PLACES - 1  # the other places
+    if page[p, OFFERED] != 0:
+        pass  # whoever evicts it sees to it
+    elif _is_empty(page, p):
+        _leave_list(page, head, num, p)
+        _leave_lru(page, num, p)
+        _return_page(page, num, p)
+    else:
+        _compact_page(obj, page, head, num, p)
+    _settle(num)
+    return 0
+
+
+@compiled(int64(pool_t))
+def evict_begin(pool):
+    """Claim the least recent page without foreign objects; 0 if enough are gone.
+
+    -EAGAIN after too many that were not emptied, or if there is no such page; -EINVAL if there is none at all.
+    """
+    page, head, num = pool.page, pool.head, pool.num
+    _start_operation(num)
+    if num[EVICT_LEFT] <= 0:
+        return 0
+    if num[EVICT_AT] >= TRIES:
+        return -EAGAIN
+    if num[LRU_PAGES] == 0:
+        return -EINVAL
+    p = int64(page[0, BEFORE])
+    num[OP_WALKED] = 1
+    while p != 0 and page[p, GUESTS] != 0:
+        p = int64(page[p, BEFORE])
+        num[OP_WALKED] += p != 0
+    if p == 0:
+        _settle(num)
+        return -EAGAIN
+    _leave_list(page, head, num, p)
+    _leave_lru(page, num, p)
+    page[p, OFFERED] = 1
+    num[EVICT_AT] += 1
+    _settle(num)
+    return p
+
+
+@inlined
+def _is_claimed(page, num, p):
+    return 1 <= p <= num[ROWS_USED] and page[p, OFFERED] != 0
+
+
+@compiled(int64(pool_t, int64))
+def evict_next(pool, p):
+    """Handle of the next object of a claimed page, -1 if there is no more or the one before was refused."""
+    page, num = pool.page, pool.num
+    if not _is_claimed(page, num, p):
+        return -EINVAL
+    while page[p, OFFERED] <= PLACES:
+        at = int64(page[p, OFFERED])
+        if at > 1 and page[p, MIDDLE + at - 2] != 0:
+            return -1
+        page[p, OFFERED] = at + 1
+        row = int64(page[p, MIDDLE + at - 1])
+        if row != 0:
+            return row - 1
+    return -1
+
+
+@compiled(int64(pool_t, int64))
+def evict_done(pool, p):
+    """Give a claimed page back if it is empty: then it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+    page, head, num = pool.page, pool.head, pool.num
+    _start_operation(num)
+    if not _is_claimed(page, num, p):
+        return -EINVAL
+    page[p, OFFERED] = 0
+    emptied = _is_empty(page, p)
+    if emptied:
+        _return_page(page, num, p)
+        num[EVICT_LEFT] -= 1
+        num[EVICT_AT] = 0
+    else:
+        if page[p, LIST] != HEADLESS:
+            _file(page, head, num, p)
+        ring_first(page, AFTER, BEFORE, p)
+        num[LRU_PAGES] += 1
+    _settle(num)
+    return int64(emptied)
+
+
+@compiled(int64(pool_t, int64, Numbers))
+def blocks(pool, handle, out):
+    """Page serial and offset of a live object."""
+    obj, page, num = pool.obj, pool.page, pool.num
+    row = handle + 1
+    if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
+        return -EINVAL
+    p = int64(obj[row, PAGE])
+    if page[p, LIST] == HEADLESS:
+        chunk = int64(0)
+    elif page[p, FIRST] == row:
+        chunk = num[HEADER]
+    elif page[p, LAST] == row:
+        chunk = TOTAL - int64(page[p, LAST_CHUNKS])
+    else:
+        chunk = int64(page[p, START])
+    out[0] = page[p, SERIAL]
+    out[1] = chunk << num[SHIFT]
+    return 1
+
+
+def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 0) -> PoolArrays:
+    """An empty pool, which takes no page before the first `alloc`.  With larger pages the header fits into one chunk."""
+    if page_size not in PAGE_SIZES:
+        raise InputError(f"z3fold: pages of {page_size} bytes; known are {', '.join(map(str, PAGE_SIZES))}")
+    num = np.zeros(numbers_for(LISTS), np.int64)
+    num[PAGE_SIZE] = page_size
+    num[MAY_TAKE] = may_take
+    num[SHIFT] = page_size.bit_length() - 7
+    num[HEADER] = -(-HEADER_BYTES // (page_size // TOTAL))
+    num[LARGEST] = TOTAL - num[HEADER] - 1
+    num[PAGE_LIMIT] = max_pages
+    num[HANDLE_LIMIT] = max_objects
+    return build_pool(
+        np.zeros((max_objects + 1, 3), np.int32),
+        np.zeros((max_pages + 1, 15), np.int32),
+        np.zeros((1, 1), np.int32),
+        np.zeros(3 * LISTS, np.int32),
+        num,
+    )
+
+
+def list_counts(arrays: PoolArrays) -> list[int]:
+    """Pages on each list."""
+    return [int(count) for count in arrays.head[2 * LISTS :]]
+
+
+def counters(arrays: PoolArrays) -> dict[str, int]:
+    """Pages of the pool, on the LRU, and without a header; objects that came from another page."""
+    num = arrays.num
+    return {
+        "pages": int(num[POOL_PAGES]),
+        "lru": int(num[LRU_PAGES]),
+        "headless": int(num[HEADLESS_PAGES]),
+        "foreign": int(num[MOVED_IN]),
+    }
+
+
+def _title(page_size: int, options: dict[str, Any]) -> str:
+    return "z3fold, Linux 6.1.192, one cpu, background work drained after every operation"
+
+
+def _statistics(arrays: PoolArrays) -> list[str]:
+    values = counters(arrays)
+    unbuddied = [f"u {i} {count}" for i, count in enumerate(list_counts(arrays)) if count]
+    return [f"s {values['pages']}", f"l {values['lru']}", *unbuddied]
+
+
+def _compact(arrays: PoolArrays) -> list[str]:
+    return ["c -1 0"]
+
+
+def _reclaim(arrays: PoolArrays, objects: Objects, pages: int) -> list[str]:
+    done = evict_pages(Z3FOLD, arrays, objects, pages)
+    code = done.code if pages else -EINVAL  # the original's result before its first page
+    shown = (str(who) if agreed else f"!{who}" for who, agreed in done.offered)
+    return [" ".join(["r :", *shown, "=", str(code), str(done.pages)])]
+
+
+Z3FOLD = Allocator(
+    create,
+    alloc,
+    free,
+    no_compaction,
+    blocks,
+    always_exact,
+    counters,
+    evict_begin,
+    evict_next,
+    evict_done,
+    Answers(_title, statistics=_statistics, compact=_compact, reclaim=_reclaim),
+)
