@@ -331,10 +331,12 @@ def _move_middle(page, num, p):
 
 
 @inlined
-def _compact_page(obj, page, head, num, p):
-    """What the original's worker does with a page that lost an object."""
-    _leave_list(page, head, num, p)
-    if _move_out(obj, page, head, num, p):
+def _lost_one(obj, page, head, num, p):
+    """A page has lost an object: it goes back if it is empty or its last one finds another page, otherwise its holes are joined."""
+    if page[p, LIST] != HEADLESS:
+        num[OP_WALKED] = PLACES - 1  # the other places
+        _leave_list(page, head, num, p)
+    if _is_empty(page, p) or _move_out(obj, page, head, num, p):
         _leave_lru(page, num, p)
         _return_page(page, num, p)
     else:
@@ -344,7 +346,7 @@ def _compact_page(obj, page, head, num, p):
 
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
-    """Free an object and compact its page, unless that is being evicted.  -EINVAL if the object is not live."""
+    """Free an object and see to its page, unless that is being evicted.  -EINVAL if the object is not live."""
     obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
@@ -362,16 +364,8 @@ def free(pool, handle):
     obj[row, PAGE] = 0
     obj[row, FOREIGN] = 0
     drop_row(obj, SIZE, num, HANDLE_SPARE, row)
-    if page[p, LIST] != HEADLESS:
-        num[OP_WALKED] = PLACES - 1  # the other places
-    if page[p, OFFERED] != 0:
-        pass  # whoever evicts it sees to it
-    elif _is_empty(page, p):
-        _leave_list(page, head, num, p)
-        _leave_lru(page, num, p)
-        _return_page(page, num, p)
-    else:
-        _compact_page(obj, page, head, num, p)
+    if page[p, OFFERED] == 0:
+        _lost_one(obj, page, head, num, p)
     _settle(num)
     return 0
 
@@ -430,7 +424,7 @@ def evict_next(pool, p):
 
 @compiled(int64(pool_t, int64))
 def evict_done(pool, p):
-    """Give a claimed page back if it is empty: then it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
     page, head, num = pool.page, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):

@@ -251,7 +251,7 @@ def evict_next(pool, p):
 
 @compiled(int64(pool_t, int64))
 def evict_done(pool, p):
-    """Give a claimed page back if it is empty: then it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
     page, head, num = pool.page, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):
