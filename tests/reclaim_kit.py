@@ -18,22 +18,25 @@ COUNTED = {**TALLY, "moved": P.MOVED}
 
 def lists(module, arrays):
     """The compiled pool's lists in the twin's form, their descriptions checked against each other; the LRU is -1."""
-    found, n, page = {}, len(arrays.head) // 3, arrays.page
-    for index in range(n):
-        row, before, serials = int(arrays.head[index]), 0, []
+    n, page, link = len(arrays.head) // 2, arrays.page, arrays.block
+    found = {}
+
+    def chain(row, after, before):
+        last, rows = 0, []
         while row:
-            assert (page[row, module.PREV], page[row, module.LIST]) == (before, index)
-            serials.append(int(page[row, module.SERIAL]))
-            before, row = row, int(page[row, module.NEXT])
-        assert (arrays.head[n + index], arrays.head[2 * n + index]) == (before, len(serials))
-        if serials:
-            found[index] = serials
-    row, before, serials = int(page[0, module.AFTER]), 0, []
-    while row:
-        assert page[row, module.BEFORE] == before and page[row, module.OFFERED] == 0
-        serials.append(int(page[row, module.SERIAL]))
-        before, row = row, int(page[row, module.AFTER])
-    assert (page[0, module.BEFORE], arrays.num[module.LRU_PAGES]) == (before, len(serials))
+            assert link[row, before] == last and page[row, module.OFFERED] == 0
+            rows.append(row)
+            last, row = row, int(link[row, after])
+        return rows
+
+    for index in range(n):
+        rows = chain(int(arrays.head[index]), module.NEXT, module.PREV)
+        assert arrays.head[n + index] == len(rows) and all(page[row, module.LIST] == index for row in rows)
+        if rows:
+            found[index] = [int(page[row, module.SERIAL]) for row in rows]
+    rows = chain(int(link[0, module.AFTER]), module.AFTER, module.BEFORE)
+    assert (link[0, module.BEFORE], arrays.num[module.LRU_PAGES]) == (rows[-1] if rows else 0, len(rows))
+    serials = [int(page[row, module.SERIAL]) for row in rows]
     return {-1: serials, **found} if serials else found
 
 

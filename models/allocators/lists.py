@@ -9,6 +9,7 @@ Row 0 of every table means "none": links start as zeros in untouched memory, and
 
 from __future__ import annotations
 
+import numpy as np
 from numba import int64
 from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 
@@ -151,6 +152,36 @@ def drop_row(table, link, num, spare, row):
     num[spare] = row
 
 
+# Lists that are only taken from at the head, with a count: of n lists, list i has head[i] its first row and head[n + i] their number.
+
+
+@inlined
+def push(table, after, before, head, num, i, row):
+    """Put a row at the head of list i."""
+    old = head[i]
+    table[row, after] = old
+    table[row, before] = 0
+    table[old, before] = row
+    head[i] = row
+    head[(head.shape[0] >> 1) + i] += 1
+    if old == 0:
+        mark_list(num, i)
+
+
+@inlined
+def unlink(table, after, before, head, num, i, row):
+    """Take a row out of list i, on which it is."""
+    right, left = table[row, after], table[row, before]
+    table[right, before] = left
+    if left != 0:
+        table[left, after] = right
+    else:
+        head[i] = right
+        if right == 0:
+            unmark_list(num, i)
+    head[(head.shape[0] >> 1) + i] -= 1
+
+
 # A ring without a count: row 0 of `table` is its anchor, so that table[0, after] is the first row and table[0, before] the last one, and no
 # end needs a test.  One ring a pair of columns.
 
@@ -171,3 +202,11 @@ def ring_out(table, after, before, row):
     right, left = table[row, after], table[row, before]
     table[left, after] = right
     table[right, before] = left
+
+
+def table_of(rows: int, columns: int) -> np.ndarray:
+    """A zeroed table whose first row begins a cache line, so that rows of 16, 32 or 64 bytes lie in one line each."""
+    line = 16  # of int32
+    room = np.zeros(rows * columns + line, np.int32)
+    skip = -(room.ctypes.data // 4) % line
+    return room[skip : skip + rows * columns].reshape(rows, columns)

@@ -3,8 +3,8 @@
 Models mm/z3fold.c of Linux 6.1 on one CPU whose background work is always done at once.  The rules are told in docs/allocators.md; the
 plain twin is tests/twins/z3fold.py.
 
-A row of `page` is a page of the pool, a row of `obj` an object.  List k holds the pages with a vacant place and a largest hole of k chunks.
-All pages but a claimed one are on the LRU, most recent first.
+A row of `page` is a page of the pool, the same row of `block` its links, a row of `obj` an object.  List k holds the pages with a vacant
+place and a largest hole of k chunks.  All pages but a claimed one are on the LRU, most recent first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numba import int64
 
 from models.allocators.eviction import evict_pages
-from models.allocators.lists import drop_row, lowest_list_from, numbers_for, put_first, ring_first, ring_out, take_out, take_row
+from models.allocators.lists import drop_row, lowest_list_from, numbers_for, push, ring_first, ring_out, table_of, take_row, unlink
 from models.allocators.pool import (
     COPIED,
     EAGAIN,
@@ -61,18 +61,22 @@ WIDE_GAP = 3  # chunks: a middle object moves over for no less
 TRIES = 8  # pages that an eviction goes through before it gives up
 PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 
-# columns of obj; PAGE 0 = handle not in use, SIZE then links spare handles; FOREIGN: 1 if it came from another page
-PAGE, SIZE, FOREIGN = 0, 1, 2
+# columns of obj; PAGE 0 = handle not in use, SIZE then links spare handles
+PAGE, SIZE = 0, 1
 
-# columns of page; row 0 in a link = none; NEXT links spare rows
-SERIAL, LIST, NEXT, PREV, AFTER, BEFORE = range(6)
-MIDDLE, FIRST, LAST, MIDDLE_CHUNKS, FIRST_CHUNKS, LAST_CHUNKS, START, GUESTS, OFFERED = range(6, 15)
-# NEXT, PREV: neighbours in the list LIST; AFTER, BEFORE: in the LRU
-# MIDDLE, FIRST, LAST: its objects in the order in which they are evicted, 0 = vacant; a page without a header has its object in FIRST
-# START: first chunk of MIDDLE; GUESTS: objects that came from another page
-# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the number of the place that was offered last
-PLACES = LAST + 1 - MIDDLE
-CHUNKS_OF = MIDDLE_CHUNKS - MIDDLE  # from a place to its number of chunks
+# columns of page
+SERIAL, LIST, PLACE, SHAPE, GUESTS, OFFERED = 0, 1, 2, 5, 6, 7
+# PLACE: its objects, 0 = vacant, in the three places below; SHAPE: a byte for each place with its chunks, then one with the start of MIDDLE
+# GUESTS: a bit for each place whose object came from another page
+# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the place that was offered last
+COLUMNS = 8  # half a cache line
+
+# columns of block; 0 = none; NEXT, PREV: neighbours in the list LIST, NEXT links spare rows; AFTER, BEFORE: in the LRU
+NEXT, PREV, AFTER, BEFORE = range(4)
+
+# places, in the order in which they are evicted; an object that has a page without a header is in FIRST
+MIDDLE, FIRST, LAST, START = range(4)
+PLACES = 3
 ON_NO_LIST, HEADLESS = -1, -2  # LIST of a full or claimed page, and of a page without a header
 
 # own numbers
@@ -110,14 +114,59 @@ def _settle(num):
 
 
 @inlined
-def _take_page(page, num):
+def _byte(shape, i):
+    """One number of a SHAPE: the chunks of a place, or START."""
+    return (shape >> (8 * i)) & 255
+
+
+@inlined
+def _largest_hole(num, shape):
+    """Chunks of the largest hole of a page."""
+    middle, first, last, start = _byte(shape, MIDDLE), _byte(shape, FIRST), _byte(shape, LAST), _byte(shape, START)
+    if middle == 0:
+        return TOTAL - num[HEADER] - first - last
+    left = start - num[HEADER] if first == 0 else 0
+    right = TOTAL - start - middle if last == 0 else 0
+    return max(left, right)
+
+
+@inlined
+def _set_place(page, p, place, row, chunks):
+    """Put an object into a vacant place."""
+    page[p, PLACE + place] = row
+    page[p, SHAPE] |= chunks << (8 * place)
+
+
+@inlined
+def _clear_place(page, p, place):
+    page[p, PLACE + place] = 0
+    page[p, SHAPE] &= ~(255 << (8 * place))
+    page[p, GUESTS] &= ~(1 << place)
+
+
+@inlined
+def _place_of(page, p, row):
+    """The place in which a page holds an object."""
+    if page[p, PLACE + FIRST] == row:
+        return FIRST
+    return LAST if page[p, PLACE + LAST] == row else MIDDLE
+
+
+@inlined
+def _is_empty(page, p):
+    return page[p, PLACE + MIDDLE] | page[p, PLACE + FIRST] | page[p, PLACE + LAST] == 0
+
+
+@inlined
+def _take_page(page, link, num):
     """A page from the VM, on the LRU, 0 if it is refused."""
     if num[MAY_TAKE] <= 0:
         return 0
-    p = take_row(page, NEXT, num, ROWS_USED, ROW_SPARE, num[PAGE_LIMIT])
+    p = take_row(link, NEXT, num, ROWS_USED, ROW_SPARE, num[PAGE_LIMIT])
     if p != 0:
         page[p, SERIAL] = num[PAGES_TAKEN]
-        ring_first(page, AFTER, BEFORE, p)
+        page[p, SHAPE] = 0
+        ring_first(link, AFTER, BEFORE, p)
         num[LRU_PAGES] += 1
         num[MAY_TAKE] -= 1
         num[PAGES_TAKEN] += 1
@@ -131,53 +180,44 @@ def _slack(num):
 
 
 @inlined
-def _return_page(page, num, p):
+def _return_page(page, link, num, p):
     """Give a page that holds nothing, and is on no list, back to the VM."""
     if page[p, LIST] == HEADLESS:
         num[HEADLESS_PAGES] -= 1
     else:
         num[LOST_INSIDE] -= _slack(num)
-    drop_row(page, NEXT, num, ROW_SPARE, p)
+    drop_row(link, NEXT, num, ROW_SPARE, p)
     num[PAGES_RETURNED] += 1
 
 
 @inlined
-def _leave_lru(page, num, p):
-    ring_out(page, AFTER, BEFORE, p)
+def _leave_lru(link, num, p):
+    ring_out(link, AFTER, BEFORE, p)
     num[LRU_PAGES] -= 1
 
 
 @inlined
-def _leave_list(page, head, num, p):
+def _leave_list(page, link, head, num, p):
     """Take a page with a header out of its list, if it is on one."""
-    if page[p, LIST] >= 0:
-        take_out(page, NEXT, PREV, LIST, head, num, p)
+    i = int64(page[p, LIST])
+    if i >= 0:
+        unlink(link, NEXT, PREV, head, num, i, p)
         page[p, LIST] = ON_NO_LIST
 
 
 @inlined
-def _hole(page, num, p):
-    """Chunks of the largest hole of a page."""
-    first, last = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS])
-    if page[p, MIDDLE] == 0:
-        return TOTAL - num[HEADER] - first - last
-    start = int64(page[p, START])
-    left = start - num[HEADER] if first == 0 else 0
-    right = TOTAL - start - int64(page[p, MIDDLE_CHUNKS]) if last == 0 else 0
-    return max(left, right)
-
-
-@inlined
-def _file(page, head, num, p):
+def _file(page, link, head, num, p):
     """Make a page with a vacant place the head of the list of its largest hole."""
-    if page[p, FIRST] != 0 and page[p, LAST] != 0 and page[p, MIDDLE] != 0:
+    if page[p, PLACE + FIRST] != 0 and page[p, PLACE + LAST] != 0 and page[p, PLACE + MIDDLE] != 0:
         page[p, LIST] = ON_NO_LIST
     else:
-        put_first(page, NEXT, PREV, LIST, head, num, _hole(page, num, p), p)
+        i = _largest_hole(num, int64(page[p, SHAPE]))
+        page[p, LIST] = i
+        push(link, NEXT, PREV, head, num, i, p)
 
 
 @inlined
-def _find_page(page, head, num, need):
+def _find_page(link, head, num, need):
     """The page with the smallest hole of so many chunks and more, out of its list, 0 if there is none.
 
     The original then looks once more at the list of exactly this size: on other CPUs there might be one.
@@ -188,53 +228,58 @@ def _find_page(page, head, num, need):
         return int64(0)
     num[OP_WALKED] += i - need + 1
     p = int64(head[i])
-    _leave_list(page, head, num, p)
+    unlink(link, NEXT, PREV, head, num, int64(i), p)
     return p
 
 
 @inlined
-def _fill_place(obj, page, num, p, row, need):
+def _fill(obj, page, num, p, row, need):
     """Put an object into a page that has room for it: the place, and where a middle one starts."""
-    if page[p, MIDDLE] != 0:
-        left = page[p, FIRST] == 0 and need <= page[p, START] - num[HEADER]
-        place = FIRST if left else LAST
-    elif page[p, FIRST] == 0:
+    shape = int64(page[p, SHAPE])
+    first_vacant = page[p, PLACE + FIRST] == 0
+    if page[p, PLACE + MIDDLE] != 0:
+        place = FIRST if first_vacant and need <= _byte(shape, START) - num[HEADER] else LAST
+    elif first_vacant:
         place = FIRST
-    elif page[p, LAST] == 0:
+    elif page[p, PLACE + LAST] == 0:
         place = LAST
     else:
         place = MIDDLE
-        page[p, START] = num[HEADER] + page[p, FIRST_CHUNKS]
-    page[p, place] = row
-    page[p, place + CHUNKS_OF] = need
+        page[p, SHAPE] = _with_start(shape, num[HEADER] + _byte(shape, FIRST))
+    _set_place(page, p, place, row, need)
     obj[row, PAGE] = p
+    return place
 
 
 @inlined
-def _store(obj, page, head, num, row, need):
+def _with_start(shape, start):
+    return (shape & ~(255 << (8 * START))) | start << (8 * START)
+
+
+@inlined
+def _store(obj, page, link, head, num, row, need):
     """Find or take a page for an object of so many chunks; 0 if there is none."""
-    p = _find_page(page, head, num, need)
+    p = _find_page(link, head, num, need)
     if p != 0:
-        ring_out(page, AFTER, BEFORE, p)
-        ring_first(page, AFTER, BEFORE, p)
+        ring_out(link, AFTER, BEFORE, p)
+        ring_first(link, AFTER, BEFORE, p)
     else:
-        p = int64(_take_page(page, num))
+        p = int64(_take_page(page, link, num))
         if p == 0:
             return p
         num[LOST_INSIDE] += _slack(num)
-    _fill_place(obj, page, num, p, row, need)
-    _file(page, head, num, p)
+    _fill(obj, page, num, p, row, need)
+    _file(page, link, head, num, p)
     return p
 
 
 @inlined
-def _store_alone(obj, page, num, row):
+def _store_alone(obj, page, link, num, row):
     """Take a page without a header for an object; 0 if there is none."""
-    p = int64(_take_page(page, num))
+    p = int64(_take_page(page, link, num))
     if p != 0:
         page[p, LIST] = HEADLESS
-        page[p, FIRST] = row
-        page[p, FIRST_CHUNKS] = TOTAL
+        _set_place(page, p, FIRST, row, TOTAL)
         obj[row, PAGE] = p
         num[HEADLESS_PAGES] += 1
     return p
@@ -243,7 +288,7 @@ def _store_alone(obj, page, num, row):
 @compiled(int64(pool_t, int64))
 def alloc(pool, size):
     """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for more than a page, -ENOMEM if there is no page."""
-    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if size < 1:
         return -EINVAL
@@ -254,10 +299,10 @@ def alloc(pool, size):
         return -ENOMEM
     need = (size + (1 << num[SHIFT]) - 1) >> num[SHIFT]
     if need <= num[LARGEST]:
-        p = _store(obj, page, head, num, row, need)
+        p = _store(obj, page, link, head, num, row, need)
     else:
         need = int64(TOTAL)
-        p = _store_alone(obj, page, num, row)
+        p = _store_alone(obj, page, link, num, row)
     if p == 0:
         drop_row(obj, SIZE, num, HANDLE_SPARE, row)
         _settle(num)
@@ -272,35 +317,20 @@ def alloc(pool, size):
 
 
 @inlined
-def _place_of(page, p, row):
-    """Column of the place in which a page holds an object."""
-    if page[p, FIRST] == row:
-        return FIRST
-    return LAST if page[p, LAST] == row else MIDDLE
-
-
-@inlined
-def _is_empty(page, p):
-    return page[p, FIRST] == 0 and page[p, LAST] == 0 and page[p, MIDDLE] == 0
-
-
-@inlined
-def _move_out(obj, page, head, num, p):
+def _move_out(obj, page, link, head, num, p):
     """Move the only object of a page, were it made there, into another page, which keeps its age; 1 if that was done."""
-    row = page[p, FIRST] + page[p, LAST] + page[p, MIDDLE]
-    if page[p, GUESTS] != 0 or not (row == page[p, FIRST] or row == page[p, LAST] or row == page[p, MIDDLE]):
+    middle, first, last = int64(page[p, PLACE + MIDDLE]), int64(page[p, PLACE + FIRST]), int64(page[p, PLACE + LAST])
+    if (middle != 0) + (first != 0) + (last != 0) != 1 or page[p, GUESTS] != 0:
         return 0
-    place = _place_of(page, p, row)
-    need = int64(page[p, place + CHUNKS_OF])
-    q = _find_page(page, head, num, need)
+    shape = int64(page[p, SHAPE])
+    need = _byte(shape, MIDDLE) + _byte(shape, FIRST) + _byte(shape, LAST)
+    q = _find_page(link, head, num, need)
     if q == 0:
         return 0
-    page[p, place] = 0
-    page[p, place + CHUNKS_OF] = 0
-    _fill_place(obj, page, num, q, row, need)
-    _file(page, head, num, q)
-    obj[row, FOREIGN] = 1
-    page[q, GUESTS] += 1
+    row = middle + first + last
+    _clear_place(page, p, _place_of(page, p, row))
+    page[q, GUESTS] |= 1 << _fill(obj, page, num, q, row, need)
+    _file(page, link, head, num, q)
     num[MOVED_IN] += 1
     num[MOVED] += 1
     num[OP_COPIED] += need << num[SHIFT]
@@ -310,20 +340,20 @@ def _move_out(obj, page, head, num, p):
 @inlined
 def _move_middle(page, num, p):
     """Move the middle object of a page up to its neighbour, or to the start, if that makes the hole much larger."""
-    middle = int64(page[p, MIDDLE_CHUNKS])
+    shape = int64(page[p, SHAPE])
+    middle, first, last, start = _byte(shape, MIDDLE), _byte(shape, FIRST), _byte(shape, LAST), _byte(shape, START)
     if middle == 0:
         return
-    first, last, start = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS]), int64(page[p, START])
     behind_first, before_last = num[HEADER] + first, TOTAL - last - middle
     if first == 0 and last == 0:
-        page[p, FIRST] = page[p, MIDDLE]
-        page[p, FIRST_CHUNKS] = middle
-        page[p, MIDDLE] = 0
-        page[p, MIDDLE_CHUNKS] = 0
+        row, guest = page[p, PLACE + MIDDLE], page[p, GUESTS]
+        _clear_place(page, p, MIDDLE)
+        _set_place(page, p, FIRST, row, middle)
+        page[p, GUESTS] = guest << (FIRST - MIDDLE)
     elif last == 0 and start - behind_first >= WIDE_GAP:
-        page[p, START] = behind_first
+        page[p, SHAPE] = _with_start(shape, behind_first)
     elif first == 0 and before_last - start >= WIDE_GAP:
-        page[p, START] = before_last
+        page[p, SHAPE] = _with_start(shape, before_last)
     else:
         return
     num[MOVED] += 1
@@ -331,41 +361,38 @@ def _move_middle(page, num, p):
 
 
 @inlined
-def _lost_one(obj, page, head, num, p):
+def _lost_one(obj, page, link, head, num, p):
     """A page has lost an object: it goes back if it is empty or its last one finds another page, otherwise its holes are joined."""
     if page[p, LIST] != HEADLESS:
         num[OP_WALKED] = PLACES - 1  # the other places
-        _leave_list(page, head, num, p)
-    if _is_empty(page, p) or _move_out(obj, page, head, num, p):
-        _leave_lru(page, num, p)
-        _return_page(page, num, p)
+        _leave_list(page, link, head, num, p)
+    if _is_empty(page, p) or _move_out(obj, page, link, head, num, p):
+        _leave_lru(link, num, p)
+        _return_page(page, link, num, p)
     else:
         _move_middle(page, num, p)
-        _file(page, head, num, p)
+        _file(page, link, head, num, p)
 
 
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
     """Free an object and see to its page, unless that is being evicted.  -EINVAL if the object is not live."""
-    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
         return -EINVAL
-    p, size, foreign = int64(obj[row, PAGE]), int64(obj[row, SIZE]), int64(obj[row, FOREIGN])
+    p, size = int64(obj[row, PAGE]), int64(obj[row, SIZE])
     place = _place_of(page, p, row)
     num[OBJECTS] -= 1
     num[PAYLOAD] -= size
-    num[LOST_INSIDE] -= (int64(page[p, place + CHUNKS_OF]) << num[SHIFT]) - size
-    page[p, place] = 0
-    page[p, place + CHUNKS_OF] = 0
-    page[p, GUESTS] -= foreign
-    num[MOVED_IN] -= foreign
+    num[LOST_INSIDE] -= (_byte(int64(page[p, SHAPE]), place) << num[SHIFT]) - size
+    num[MOVED_IN] -= (page[p, GUESTS] >> place) & 1
+    _clear_place(page, p, place)
     obj[row, PAGE] = 0
-    obj[row, FOREIGN] = 0
     drop_row(obj, SIZE, num, HANDLE_SPARE, row)
     if page[p, OFFERED] == 0:
-        _lost_one(obj, page, head, num, p)
+        _lost_one(obj, page, link, head, num, p)
     _settle(num)
     return 0
 
@@ -376,7 +403,7 @@ def evict_begin(pool):
 
     -EAGAIN after too many that were not emptied, or if there is no such page; -EINVAL if there is none at all.
     """
-    page, head, num = pool.page, pool.head, pool.num
+    page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if num[EVICT_LEFT] <= 0:
         return 0
@@ -384,16 +411,16 @@ def evict_begin(pool):
         return -EAGAIN
     if num[LRU_PAGES] == 0:
         return -EINVAL
-    p = int64(page[0, BEFORE])
+    p = int64(link[0, BEFORE])
     num[OP_WALKED] = 1
     while p != 0 and page[p, GUESTS] != 0:
-        p = int64(page[p, BEFORE])
+        p = int64(link[p, BEFORE])
         num[OP_WALKED] += p != 0
     if p == 0:
         _settle(num)
         return -EAGAIN
-    _leave_list(page, head, num, p)
-    _leave_lru(page, num, p)
+    _leave_list(page, link, head, num, p)
+    _leave_lru(link, num, p)
     page[p, OFFERED] = 1
     num[EVICT_AT] += 1
     _settle(num)
@@ -413,10 +440,10 @@ def evict_next(pool, p):
         return -EINVAL
     while page[p, OFFERED] <= PLACES:
         at = int64(page[p, OFFERED])
-        if at > 1 and page[p, MIDDLE + at - 2] != 0:
+        if at > 1 and page[p, PLACE + at - 2] != 0:
             return -1
         page[p, OFFERED] = at + 1
-        row = int64(page[p, MIDDLE + at - 1])
+        row = int64(page[p, PLACE + at - 1])
         if row != 0:
             return row - 1
     return -1
@@ -425,20 +452,20 @@ def evict_next(pool, p):
 @compiled(int64(pool_t, int64))
 def evict_done(pool, p):
     """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
-    page, head, num = pool.page, pool.head, pool.num
+    page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):
         return -EINVAL
     page[p, OFFERED] = 0
     emptied = _is_empty(page, p)
     if emptied:
-        _return_page(page, num, p)
+        _return_page(page, link, num, p)
         num[EVICT_LEFT] -= 1
         num[EVICT_AT] = 0
     else:
         if page[p, LIST] != HEADLESS:
-            _file(page, head, num, p)
-        ring_first(page, AFTER, BEFORE, p)
+            _file(page, link, head, num, p)
+        ring_first(link, AFTER, BEFORE, p)
         num[LRU_PAGES] += 1
     _settle(num)
     return int64(emptied)
@@ -454,12 +481,12 @@ def blocks(pool, handle, out):
     p = int64(obj[row, PAGE])
     if page[p, LIST] == HEADLESS:
         chunk = int64(0)
-    elif page[p, FIRST] == row:
+    elif page[p, PLACE + FIRST] == row:
         chunk = num[HEADER]
-    elif page[p, LAST] == row:
-        chunk = TOTAL - int64(page[p, LAST_CHUNKS])
+    elif page[p, PLACE + LAST] == row:
+        chunk = TOTAL - _byte(int64(page[p, SHAPE]), LAST)
     else:
-        chunk = int64(page[p, START])
+        chunk = _byte(int64(page[p, SHAPE]), START)
     out[0] = page[p, SERIAL]
     out[1] = chunk << num[SHIFT]
     return 1
@@ -478,17 +505,17 @@ def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 
     num[PAGE_LIMIT] = max_pages
     num[HANDLE_LIMIT] = max_objects
     return build_pool(
-        np.zeros((max_objects + 1, 3), np.int32),
-        np.zeros((max_pages + 1, 15), np.int32),
-        np.zeros((1, 1), np.int32),
-        np.zeros(3 * LISTS, np.int32),
+        table_of(max_objects + 1, 2),
+        table_of(max_pages + 1, COLUMNS),
+        table_of(max_pages + 1, 4),
+        np.zeros(2 * LISTS, np.int32),
         num,
     )
 
 
 def list_counts(arrays: PoolArrays) -> list[int]:
     """Pages on each list."""
-    return [int(count) for count in arrays.head[2 * LISTS :]]
+    return [int(count) for count in arrays.head[LISTS:]]
 
 
 def counters(arrays: PoolArrays) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 Models mm/zbud.c of Linux 6.1.  The rules are told in docs/allocators.md; the plain twin is tests/twins/zbud.py.
 
-A row of `page` is a page of the pool, a row of `obj` an object.  List k holds the pages with one object and k free chunks, list CHUNKS
-those with two; list 0 does not exist.  All pages but a claimed one are on the LRU, most recent first.
+A row of `page` is a page of the pool, the same row of `block` its links, a row of `obj` an object.  List k holds the pages with one object
+and k free chunks, list CHUNKS those with two; list 0 does not exist.  All pages but a claimed one are on the LRU, most recent first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numba import int64
 
 from models.allocators.eviction import evict_pages
-from models.allocators.lists import drop_row, lowest_list_from, numbers_for, put_first, ring_first, ring_out, take_out, take_row
+from models.allocators.lists import drop_row, lowest_list_from, numbers_for, push, ring_first, ring_out, table_of, take_row, unlink
 from models.allocators.pool import (
     COPIED,
     EAGAIN,
@@ -59,10 +59,13 @@ PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 # columns of obj; PAGE 0 = handle not in use, SIZE then links spare handles
 PAGE, SIZE = 0, 1
 
-# columns of page; row 0 in a link = none; NEXT links spare rows
-SERIAL, LIST, NEXT, PREV, AFTER, BEFORE, FIRST, LAST, FIRST_CHUNKS, LAST_CHUNKS, OFFERED = range(11)
-# NEXT, PREV: neighbours in the list LIST; AFTER, BEFORE: in the LRU; FIRST, LAST: its objects, 0 = vacant
-# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the place that was offered last
+# columns of page
+SERIAL, LIST, FIRST, LAST, FIRST_CHUNKS, LAST_CHUNKS, OFFERED = range(7)
+# FIRST, LAST: its objects, 0 = vacant; OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the place that was offered last
+COLUMNS = 8  # half a cache line
+
+# columns of block; 0 = none; NEXT, PREV: neighbours in the list LIST, NEXT links spare rows; AFTER, BEFORE: in the LRU
+NEXT, PREV, AFTER, BEFORE = range(4)
 
 # own numbers
 SHIFT = FIRST_OWN  # log2 of a chunk
@@ -97,22 +100,23 @@ def _settle(num):
 
 
 @inlined
-def _file(page, head, num, p):
+def _file(page, link, head, num, p):
     """Make a page that holds something the head of the list that its objects call for."""
     first, last = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS])
     i = CHUNKS if first != 0 and last != 0 else CHUNKS - first - last
-    put_first(page, NEXT, PREV, LIST, head, num, i, p)
+    page[p, LIST] = i
+    push(link, NEXT, PREV, head, num, i, p)
 
 
 @inlined
-def _take_page(page, num):
+def _take_page(page, link, num):
     """A page from the VM, on the LRU, 0 if it is refused."""
     if num[MAY_TAKE] <= 0:
         return 0
-    p = take_row(page, NEXT, num, ROWS_USED, ROW_SPARE, num[PAGE_LIMIT])
+    p = take_row(link, NEXT, num, ROWS_USED, ROW_SPARE, num[PAGE_LIMIT])
     if p != 0:
         page[p, SERIAL] = num[PAGES_TAKEN]
-        ring_first(page, AFTER, BEFORE, p)
+        ring_first(link, AFTER, BEFORE, p)
         num[LRU_PAGES] += 1
         num[MAY_TAKE] -= 1
         num[PAGES_TAKEN] += 1
@@ -121,32 +125,32 @@ def _take_page(page, num):
 
 
 @inlined
-def _return_page(page, num, p):
+def _return_page(link, num, p):
     """Give a page that holds nothing, and is on no list, back to the VM."""
-    drop_row(page, NEXT, num, ROW_SPARE, p)
+    drop_row(link, NEXT, num, ROW_SPARE, p)
     num[PAGES_RETURNED] += 1
     num[LOST_INSIDE] -= (1 << num[SHIFT]) - HEADER_BYTES
 
 
 @inlined
-def _find_page(page, head, num, need):
+def _find_page(page, link, head, num, need):
     """A page with room for so many chunks, out of its list and first of the LRU: the fullest single one, a new one; 0 if there is none."""
     i = lowest_list_from(num, need)
     if 0 <= i < CHUNKS:
         num[OP_WALKED] = i - need + 1
         p = int64(head[i])
-        take_out(page, NEXT, PREV, LIST, head, num, p)
-        ring_out(page, AFTER, BEFORE, p)
-        ring_first(page, AFTER, BEFORE, p)
+        unlink(link, NEXT, PREV, head, num, i, p)
+        ring_out(link, AFTER, BEFORE, p)
+        ring_first(link, AFTER, BEFORE, p)
         return p
     num[OP_WALKED] = CHUNKS - need
-    return int64(_take_page(page, num))
+    return int64(_take_page(page, link, num))
 
 
 @compiled(int64(pool_t, int64))
 def alloc(pool, size):
     """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for too many, -ENOMEM if there is no page."""
-    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if size < 1:
         return -EINVAL
@@ -155,7 +159,7 @@ def alloc(pool, size):
     if num[HANDLE_SPARE] == 0 and num[HANDLES_USED] >= num[HANDLE_LIMIT]:
         return -ENOMEM
     need = _chunks(num, size)
-    p = _find_page(page, head, num, need)
+    p = _find_page(page, link, head, num, need)
     if p == 0:
         _settle(num)
         return -ENOMEM
@@ -165,7 +169,7 @@ def alloc(pool, size):
     side = int64(page[p, FIRST] != 0)
     page[p, FIRST + side] = row
     page[p, FIRST_CHUNKS + side] = need
-    _file(page, head, num, p)
+    _file(page, link, head, num, p)
     num[OBJECTS] += 1
     num[PAYLOAD] += size
     num[LOST_INSIDE] += (need << num[SHIFT]) - size
@@ -178,7 +182,7 @@ def alloc(pool, size):
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
     """Free an object; its page changes its list, or goes back, unless it is being evicted.  -EINVAL if the object is not live."""
-    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
+    obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
@@ -194,13 +198,13 @@ def free(pool, handle):
     drop_row(obj, SIZE, num, HANDLE_SPARE, row)
     if page[p, OFFERED] == 0:
         num[OP_WALKED] = 1  # the buddy
-        take_out(page, NEXT, PREV, LIST, head, num, p)
+        unlink(link, NEXT, PREV, head, num, int64(page[p, LIST]), p)
         if page[p, FIRST] != 0 or page[p, LAST] != 0:
-            _file(page, head, num, p)
+            _file(page, link, head, num, p)
         else:
-            ring_out(page, AFTER, BEFORE, p)
+            ring_out(link, AFTER, BEFORE, p)
             num[LRU_PAGES] -= 1
-            _return_page(page, num, p)
+            _return_page(link, num, p)
     _settle(num)
     return 0
 
@@ -208,17 +212,17 @@ def free(pool, handle):
 @compiled(int64(pool_t))
 def evict_begin(pool):
     """Claim the least recent page; 0 if enough are gone, -EAGAIN after too many that were not emptied, -EINVAL if there is none."""
-    page, head, num = pool.page, pool.head, pool.num
+    page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if num[EVICT_LEFT] <= 0:
         return 0
     if num[EVICT_AT] >= TRIES:
         return -EAGAIN
-    p = int64(page[0, BEFORE])
+    p = int64(link[0, BEFORE])
     if p == 0:
         return -EINVAL
-    ring_out(page, AFTER, BEFORE, p)
-    take_out(page, NEXT, PREV, LIST, head, num, p)
+    ring_out(link, AFTER, BEFORE, p)
+    unlink(link, NEXT, PREV, head, num, int64(page[p, LIST]), p)
     page[p, OFFERED] = 1
     num[EVICT_AT] += 1
     num[LRU_PAGES] -= 1
@@ -252,19 +256,19 @@ def evict_next(pool, p):
 @compiled(int64(pool_t, int64))
 def evict_done(pool, p):
     """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
-    page, head, num = pool.page, pool.head, pool.num
+    page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):
         return -EINVAL
     page[p, OFFERED] = 0
     emptied = page[p, FIRST] == 0 and page[p, LAST] == 0
     if emptied:
-        _return_page(page, num, p)
+        _return_page(link, num, p)
         num[EVICT_LEFT] -= 1
         num[EVICT_AT] = 0
     else:
-        _file(page, head, num, p)
-        ring_first(page, AFTER, BEFORE, p)
+        _file(page, link, head, num, p)
+        ring_first(link, AFTER, BEFORE, p)
         num[LRU_PAGES] += 1
     _settle(num)
     return int64(emptied)
@@ -295,17 +299,17 @@ def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 
     num[PAGE_LIMIT] = max_pages
     num[HANDLE_LIMIT] = max_objects
     return build_pool(
-        np.zeros((max_objects + 1, 2), np.int32),
-        np.zeros((max_pages + 1, 11), np.int32),
-        np.zeros((1, 1), np.int32),
-        np.zeros(3 * (CHUNKS + 1), np.int32),
+        table_of(max_objects + 1, 2),
+        table_of(max_pages + 1, COLUMNS),
+        table_of(max_pages + 1, 4),
+        np.zeros(2 * (CHUNKS + 1), np.int32),
         num,
     )
 
 
 def list_counts(arrays: PoolArrays) -> list[int]:
     """Pages on each list."""
-    return [int(count) for count in arrays.head[2 * (CHUNKS + 1) :]]
+    return [int(count) for count in arrays.head[CHUNKS + 1 :]]
 
 
 def counters(arrays: PoolArrays) -> dict[str, int]:
