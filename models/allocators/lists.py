@@ -14,7 +14,7 @@ from numba import int64
 from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 
 from models.allocators.pool import NUMBERS
-from models.jit import inlined
+from models.jit import uncounted
 
 SUMMARY = NUMBERS
 WORDS = NUMBERS + 1
@@ -26,7 +26,7 @@ def numbers_for(lists: int) -> int:
     return WORDS + (lists + 63) // 64
 
 
-@inlined
+@uncounted
 def mark_list(num, i):
     """List i has become non-empty."""
     w = i >> 6
@@ -34,7 +34,7 @@ def mark_list(num, i):
     num[SUMMARY] |= 1 << w
 
 
-@inlined
+@uncounted
 def unmark_list(num, i):
     """List i has become empty."""
     w = i >> 6
@@ -44,7 +44,7 @@ def unmark_list(num, i):
         num[SUMMARY] &= ~(1 << w)
 
 
-@inlined
+@uncounted
 def lowest_list_from(num, i):
     """Lowest non-empty list at or above i, -1 if there is none; i must be a list."""
     w = i >> 6
@@ -58,7 +58,7 @@ def lowest_list_from(num, i):
     return (w << 6) + trailing_zeros(found)
 
 
-@inlined
+@uncounted
 def highest_list_to(num, i):
     """Highest non-empty list at or below i, -1 if there is none; i must be a list."""
     w = i >> 6
@@ -76,7 +76,7 @@ def highest_list_to(num, i):
 # `table` links the rows through the columns `after` and `before`, and column `at` says which list a row is on.
 
 
-@inlined
+@uncounted
 def put_first(table, after, before, at, head, num, i, row):
     """Put a row at the head of list i."""
     n = head.shape[0] // 3
@@ -93,7 +93,7 @@ def put_first(table, after, before, at, head, num, i, row):
         mark_list(num, i)
 
 
-@inlined
+@uncounted
 def put_last(table, after, before, at, head, num, i, row):
     """Put a row at the tail of list i."""
     n = head.shape[0] // 3
@@ -110,7 +110,7 @@ def put_last(table, after, before, at, head, num, i, row):
         mark_list(num, i)
 
 
-@inlined
+@uncounted
 def take_out(table, after, before, at, head, num, row):
     """Take a row out of the list that it is on; column `at` keeps the list's number."""
     n = head.shape[0] // 3
@@ -129,7 +129,7 @@ def take_out(table, after, before, at, head, num, row):
     head[2 * n + i] -= 1
 
 
-@inlined
+@uncounted
 def take_row(table, link, num, used, spare, limit):
     """A row of `table` from 1 to limit: one that came back (chained through column `link`), else a fresh one; 0 if all are taken.
 
@@ -145,7 +145,7 @@ def take_row(table, link, num, used, spare, limit):
     return num[used]
 
 
-@inlined
+@uncounted
 def drop_row(table, link, num, spare, row):
     """Take a row back."""
     table[row, link] = num[spare]
@@ -155,7 +155,7 @@ def drop_row(table, link, num, spare, row):
 # Lists that are only taken from at the head, with a count: of n lists, list i has head[i] its first row and head[n + i] their number.
 
 
-@inlined
+@uncounted
 def push(table, after, before, head, num, i, row):
     """Put a row at the head of list i."""
     old = head[i]
@@ -168,7 +168,7 @@ def push(table, after, before, head, num, i, row):
         mark_list(num, i)
 
 
-@inlined
+@uncounted
 def unlink(table, after, before, head, num, i, row):
     """Take a row out of list i, on which it is."""
     right, left = table[row, after], table[row, before]
@@ -186,7 +186,7 @@ def unlink(table, after, before, head, num, i, row):
 # end needs a test.  One ring a pair of columns.
 
 
-@inlined
+@uncounted
 def ring_first(table, after, before, row):
     """Put a row at the head of the ring."""
     old = table[0, after]
@@ -196,7 +196,7 @@ def ring_first(table, after, before, row):
     table[0, after] = row
 
 
-@inlined
+@uncounted
 def ring_out(table, after, before, row):
     """Take a row out of the ring."""
     right, left = table[row, after], table[row, before]

@@ -51,7 +51,7 @@ from models.allocators.pool import (
     pool_t,
 )
 from models.errors import InputError
-from models.jit import compiled, inlined
+from models.jit import compiled, uncounted
 
 TOTAL = 64  # chunks of a page, those of the header included
 LISTS = 64  # more than there are hole sizes
@@ -94,13 +94,13 @@ HANDLE_SPARE = FIRST_OWN + 10
 HANDLE_LIMIT = FIRST_OWN + 11
 
 
-@inlined
+@uncounted
 def _start_operation(num):
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
 
 
-@inlined
+@uncounted
 def _settle(num):
     """Bring the derived numbers of the tally up to date."""
     pages = num[PAGES_TAKEN] - num[PAGES_RETURNED]
@@ -113,38 +113,37 @@ def _settle(num):
     num[COPIED] += num[OP_COPIED]
 
 
-@inlined
+@uncounted
 def _byte(shape, i):
     """One number of a SHAPE: the chunks of a place, or START."""
     return (shape >> (8 * i)) & 255
 
 
-@inlined
+@uncounted
 def _largest_hole(num, shape):
     """Chunks of the largest hole of a page."""
     middle, first, last, start = _byte(shape, MIDDLE), _byte(shape, FIRST), _byte(shape, LAST), _byte(shape, START)
-    if middle == 0:
-        return TOTAL - num[HEADER] - first - last
-    left = start - num[HEADER] if first == 0 else 0
-    right = TOTAL - start - middle if last == 0 else 0
-    return max(left, right)
+    left = (start - num[HEADER]) * (first == 0)
+    right = (TOTAL - start - middle) * (last == 0)
+    between = TOTAL - num[HEADER] - first - last
+    return between if middle == 0 else max(left, right)
 
 
-@inlined
+@uncounted
 def _set_place(page, p, place, row, chunks):
     """Put an object into a vacant place."""
     page[p, PLACE + place] = row
     page[p, SHAPE] |= chunks << (8 * place)
 
 
-@inlined
+@uncounted
 def _clear_place(page, p, place):
     page[p, PLACE + place] = 0
     page[p, SHAPE] &= ~(255 << (8 * place))
     page[p, GUESTS] &= ~(1 << place)
 
 
-@inlined
+@uncounted
 def _place_of(page, p, row):
     """The place in which a page holds an object."""
     if page[p, PLACE + FIRST] == row:
@@ -152,12 +151,12 @@ def _place_of(page, p, row):
     return LAST if page[p, PLACE + LAST] == row else MIDDLE
 
 
-@inlined
+@uncounted
 def _is_empty(page, p):
     return page[p, PLACE + MIDDLE] | page[p, PLACE + FIRST] | page[p, PLACE + LAST] == 0
 
 
-@inlined
+@uncounted
 def _take_page(page, link, num):
     """A page from the VM, on the LRU, 0 if it is refused."""
     if num[MAY_TAKE] <= 0:
@@ -173,13 +172,13 @@ def _take_page(page, link, num):
     return p
 
 
-@inlined
+@uncounted
 def _slack(num):
     """Bytes that are lost behind a header."""
     return (num[HEADER] << num[SHIFT]) - HEADER_BYTES
 
 
-@inlined
+@uncounted
 def _return_page(page, link, num, p):
     """Give a page that holds nothing, and is on no list, back to the VM."""
     if page[p, LIST] == HEADLESS:
@@ -190,13 +189,13 @@ def _return_page(page, link, num, p):
     num[PAGES_RETURNED] += 1
 
 
-@inlined
+@uncounted
 def _leave_lru(link, num, p):
     ring_out(link, AFTER, BEFORE, p)
     num[LRU_PAGES] -= 1
 
 
-@inlined
+@uncounted
 def _leave_list(page, link, head, num, p):
     """Take a page with a header out of its list, if it is on one."""
     i = int64(page[p, LIST])
@@ -205,10 +204,10 @@ def _leave_list(page, link, head, num, p):
         page[p, LIST] = ON_NO_LIST
 
 
-@inlined
+@uncounted
 def _file(page, link, head, num, p):
     """Make a page with a vacant place the head of the list of its largest hole."""
-    if page[p, PLACE + FIRST] != 0 and page[p, PLACE + LAST] != 0 and page[p, PLACE + MIDDLE] != 0:
+    if (page[p, PLACE + FIRST] != 0) & (page[p, PLACE + LAST] != 0) & (page[p, PLACE + MIDDLE] != 0):
         page[p, LIST] = ON_NO_LIST
     else:
         i = _largest_hole(num, int64(page[p, SHAPE]))
@@ -216,7 +215,7 @@ def _file(page, link, head, num, p):
         push(link, NEXT, PREV, head, num, i, p)
 
 
-@inlined
+@uncounted
 def _find_page(link, head, num, need):
     """The page with the smallest hole of so many chunks and more, out of its list, 0 if there is none.
 
@@ -232,7 +231,7 @@ def _find_page(link, head, num, need):
     return p
 
 
-@inlined
+@uncounted
 def _fill(obj, page, num, p, row, need):
     """Put an object into a page that has room for it: the place, and where a middle one starts."""
     shape = int64(page[p, SHAPE])
@@ -245,18 +244,19 @@ def _fill(obj, page, num, p, row, need):
         place = LAST
     else:
         place = MIDDLE
-        page[p, SHAPE] = _with_start(shape, num[HEADER] + _byte(shape, FIRST))
-    _set_place(page, p, place, row, need)
+        shape = _with_start(shape, num[HEADER] + _byte(shape, FIRST))
+    page[p, PLACE + place] = row
+    page[p, SHAPE] = shape | need << (8 * place)
     obj[row, PAGE] = p
     return place
 
 
-@inlined
+@uncounted
 def _with_start(shape, start):
     return (shape & ~(255 << (8 * START))) | start << (8 * START)
 
 
-@inlined
+@uncounted
 def _store(obj, page, link, head, num, row, need):
     """Find or take a page for an object of so many chunks; 0 if there is none."""
     p = _find_page(link, head, num, need)
@@ -273,7 +273,7 @@ def _store(obj, page, link, head, num, row, need):
     return p
 
 
-@inlined
+@uncounted
 def _store_alone(obj, page, link, num, row):
     """Take a page without a header for an object; 0 if there is none."""
     p = int64(_take_page(page, link, num))
@@ -285,9 +285,8 @@ def _store_alone(obj, page, link, num, row):
     return p
 
 
-@compiled(int64(pool_t, int64))
-def alloc(pool, size):
-    """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for more than a page, -ENOMEM if there is no page."""
+@uncounted
+def _alloc(pool, size):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if size < 1:
@@ -316,11 +315,17 @@ def alloc(pool, size):
     return row - 1
 
 
-@inlined
+@compiled(int64(pool_t, int64))
+def alloc(pool, size):
+    """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for more than a page, -ENOMEM if there is no page."""
+    return _alloc(pool, size)
+
+
+@uncounted
 def _move_out(obj, page, link, head, num, p):
     """Move the only object of a page, were it made there, into another page, which keeps its age; 1 if that was done."""
     middle, first, last = int64(page[p, PLACE + MIDDLE]), int64(page[p, PLACE + FIRST]), int64(page[p, PLACE + LAST])
-    if (middle != 0) + (first != 0) + (last != 0) != 1 or page[p, GUESTS] != 0:
+    if ((middle != 0) + (first != 0) + (last != 0) != 1) | (page[p, GUESTS] != 0):
         return 0
     shape = int64(page[p, SHAPE])
     need = _byte(shape, MIDDLE) + _byte(shape, FIRST) + _byte(shape, LAST)
@@ -337,7 +342,7 @@ def _move_out(obj, page, link, head, num, p):
     return 1
 
 
-@inlined
+@uncounted
 def _move_middle(page, num, p):
     """Move the middle object of a page up to its neighbour, or to the start, if that makes the hole much larger."""
     shape = int64(page[p, SHAPE])
@@ -360,7 +365,7 @@ def _move_middle(page, num, p):
     num[OP_COPIED] += middle << num[SHIFT]
 
 
-@inlined
+@uncounted
 def _lost_one(obj, page, link, head, num, p):
     """A page has lost an object: it goes back if it is empty or its last one finds another page, otherwise its holes are joined."""
     if page[p, LIST] != HEADLESS:
@@ -374,9 +379,8 @@ def _lost_one(obj, page, link, head, num, p):
         _file(page, link, head, num, p)
 
 
-@compiled(int64(pool_t, int64))
-def free(pool, handle):
-    """Free an object and see to its page, unless that is being evicted.  -EINVAL if the object is not live."""
+@uncounted
+def _free(pool, handle):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
@@ -397,12 +401,14 @@ def free(pool, handle):
     return 0
 
 
-@compiled(int64(pool_t))
-def evict_begin(pool):
-    """Claim the least recent page without foreign objects; 0 if enough are gone.
+@compiled(int64(pool_t, int64))
+def free(pool, handle):
+    """Free an object and see to its page, unless that is being evicted.  -EINVAL if the object is not live."""
+    return _free(pool, handle)
 
-    -EAGAIN after too many that were not emptied, or if there is no such page; -EINVAL if there is none at all.
-    """
+
+@uncounted
+def _evict_begin(pool):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if num[EVICT_LEFT] <= 0:
@@ -427,14 +433,22 @@ def evict_begin(pool):
     return p
 
 
-@inlined
+@compiled(int64(pool_t))
+def evict_begin(pool):
+    """Claim the least recent page without foreign objects; 0 if enough are gone.
+
+    -EAGAIN after too many that were not emptied, or if there is no such page; -EINVAL if there is none at all.
+    """
+    return _evict_begin(pool)
+
+
+@uncounted
 def _is_claimed(page, num, p):
     return 1 <= p <= num[ROWS_USED] and page[p, OFFERED] != 0
 
 
-@compiled(int64(pool_t, int64))
-def evict_next(pool, p):
-    """Handle of the next object of a claimed page, -1 if there is no more or the one before was refused."""
+@uncounted
+def _evict_next(pool, p):
     page, num = pool.page, pool.num
     if not _is_claimed(page, num, p):
         return -EINVAL
@@ -450,8 +464,13 @@ def evict_next(pool, p):
 
 
 @compiled(int64(pool_t, int64))
-def evict_done(pool, p):
-    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+def evict_next(pool, p):
+    """Handle of the next object of a claimed page, -1 if there is no more or the one before was refused."""
+    return _evict_next(pool, p)
+
+
+@uncounted
+def _evict_done(pool, p):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):
@@ -471,9 +490,14 @@ def evict_done(pool, p):
     return int64(emptied)
 
 
-@compiled(int64(pool_t, int64, Numbers))
-def blocks(pool, handle, out):
-    """Page serial and offset of a live object."""
+@compiled(int64(pool_t, int64))
+def evict_done(pool, p):
+    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+    return _evict_done(pool, p)
+
+
+@uncounted
+def _blocks(pool, handle, out):
     obj, page, num = pool.obj, pool.page, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
@@ -490,6 +514,12 @@ def blocks(pool, handle, out):
     out[0] = page[p, SERIAL]
     out[1] = chunk << num[SHIFT]
     return 1
+
+
+@compiled(int64(pool_t, int64, Numbers))
+def blocks(pool, handle, out):
+    """Page serial and offset of a live object."""
+    return _blocks(pool, handle, out)
 
 
 def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 0) -> PoolArrays:

@@ -48,7 +48,7 @@ from models.allocators.pool import (
     pool_t,
 )
 from models.errors import InputError
-from models.jit import compiled, inlined
+from models.jit import compiled, uncounted
 
 CHUNKS = 63  # of a page, the first of 64 holds the header; also the number of the list of pages with two objects
 LARGEST = CHUNKS - 1  # chunks of an object
@@ -78,18 +78,18 @@ HANDLE_SPARE = FIRST_OWN + 6
 HANDLE_LIMIT = FIRST_OWN + 7
 
 
-@inlined
+@uncounted
 def _chunks(num, size):
     return (int64(size) + (1 << num[SHIFT]) - 1) >> num[SHIFT]
 
 
-@inlined
+@uncounted
 def _start_operation(num):
     num[OP_WALKED] = 0
     num[OP_COPIED] = 0
 
 
-@inlined
+@uncounted
 def _settle(num):
     """Bring the derived numbers of the tally up to date."""
     pages = num[PAGES_TAKEN] - num[PAGES_RETURNED]
@@ -99,7 +99,7 @@ def _settle(num):
     num[WALKED] += num[OP_WALKED]
 
 
-@inlined
+@uncounted
 def _file(page, link, head, num, p):
     """Make a page that holds something the head of the list that its objects call for."""
     first, last = int64(page[p, FIRST_CHUNKS]), int64(page[p, LAST_CHUNKS])
@@ -108,7 +108,7 @@ def _file(page, link, head, num, p):
     push(link, NEXT, PREV, head, num, i, p)
 
 
-@inlined
+@uncounted
 def _take_page(page, link, num):
     """A page from the VM, on the LRU, 0 if it is refused."""
     if num[MAY_TAKE] <= 0:
@@ -124,7 +124,7 @@ def _take_page(page, link, num):
     return p
 
 
-@inlined
+@uncounted
 def _return_page(link, num, p):
     """Give a page that holds nothing, and is on no list, back to the VM."""
     drop_row(link, NEXT, num, ROW_SPARE, p)
@@ -132,7 +132,7 @@ def _return_page(link, num, p):
     num[LOST_INSIDE] -= (1 << num[SHIFT]) - HEADER_BYTES
 
 
-@inlined
+@uncounted
 def _find_page(page, link, head, num, need):
     """A page with room for so many chunks, out of its list and first of the LRU: the fullest single one, a new one; 0 if there is none."""
     i = lowest_list_from(num, need)
@@ -147,9 +147,8 @@ def _find_page(page, link, head, num, need):
     return int64(_take_page(page, link, num))
 
 
-@compiled(int64(pool_t, int64))
-def alloc(pool, size):
-    """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for too many, -ENOMEM if there is no page."""
+@uncounted
+def _alloc(pool, size):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if size < 1:
@@ -180,8 +179,13 @@ def alloc(pool, size):
 
 
 @compiled(int64(pool_t, int64))
-def free(pool, handle):
-    """Free an object; its page changes its list, or goes back, unless it is being evicted.  -EINVAL if the object is not live."""
+def alloc(pool, size):
+    """Store `size` bytes: handle, -EINVAL for none, -ENOSPC for too many, -ENOMEM if there is no page."""
+    return _alloc(pool, size)
+
+
+@uncounted
+def _free(pool, handle):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
@@ -209,9 +213,14 @@ def free(pool, handle):
     return 0
 
 
-@compiled(int64(pool_t))
-def evict_begin(pool):
-    """Claim the least recent page; 0 if enough are gone, -EAGAIN after too many that were not emptied, -EINVAL if there is none."""
+@compiled(int64(pool_t, int64))
+def free(pool, handle):
+    """Free an object; its page changes its list, or goes back, unless it is being evicted.  -EINVAL if the object is not live."""
+    return _free(pool, handle)
+
+
+@uncounted
+def _evict_begin(pool):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if num[EVICT_LEFT] <= 0:
@@ -231,14 +240,19 @@ def evict_begin(pool):
     return p
 
 
-@inlined
+@compiled(int64(pool_t))
+def evict_begin(pool):
+    """Claim the least recent page; 0 if enough are gone, -EAGAIN after too many that were not emptied, -EINVAL if there is none."""
+    return _evict_begin(pool)
+
+
+@uncounted
 def _is_claimed(page, num, p):
     return 1 <= p <= num[ROWS_USED] and page[p, OFFERED] != 0
 
 
-@compiled(int64(pool_t, int64))
-def evict_next(pool, p):
-    """Handle of the next object of a claimed page, -1 if there is no more or the one before was refused."""
+@uncounted
+def _evict_next(pool, p):
     page, num = pool.page, pool.num
     if not _is_claimed(page, num, p):
         return -EINVAL
@@ -254,8 +268,13 @@ def evict_next(pool, p):
 
 
 @compiled(int64(pool_t, int64))
-def evict_done(pool, p):
-    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+def evict_next(pool, p):
+    """Handle of the next object of a claimed page, -1 if there is no more or the one before was refused."""
+    return _evict_next(pool, p)
+
+
+@uncounted
+def _evict_done(pool, p):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
     _start_operation(num)
     if not _is_claimed(page, num, p):
@@ -274,9 +293,14 @@ def evict_done(pool, p):
     return int64(emptied)
 
 
-@compiled(int64(pool_t, int64, Numbers))
-def blocks(pool, handle, out):
-    """Page serial and offset of a live object: the first place begins behind the header, the second ends with the page."""
+@compiled(int64(pool_t, int64))
+def evict_done(pool, p):
+    """Give a claimed page back if it is empty: it counts, and the next one has all tries again.  Otherwise it becomes the most recent."""
+    return _evict_done(pool, p)
+
+
+@uncounted
+def _blocks(pool, handle, out):
     obj, page, num = pool.obj, pool.page, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
@@ -286,6 +310,12 @@ def blocks(pool, handle, out):
     chunk = 1 if page[p, FIRST] == row else CHUNKS + 1 - int64(page[p, LAST_CHUNKS])
     out[1] = chunk << num[SHIFT]
     return 1
+
+
+@compiled(int64(pool_t, int64, Numbers))
+def blocks(pool, handle, out):
+    """Page serial and offset of a live object: the first place begins behind the header, the second ends with the page."""
+    return _blocks(pool, handle, out)
 
 
 def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 0) -> PoolArrays:
