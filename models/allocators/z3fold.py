@@ -68,7 +68,8 @@ PAGE, SIZE = 0, 1
 SERIAL, LIST, PLACE, SHAPE, GUESTS, OFFERED = 0, 1, 2, 5, 6, 7
 # PLACE: its objects, 0 = vacant, in the three places below; SHAPE: a byte for each place with its chunks, then one with the start of MIDDLE
 # GUESTS: a bit for each place whose object came from another page
-# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the place that was offered last
+# OFFERED: 0, or of a claimed page 1 and, from then on, 2 + the place that was offered last; PASSED: an eviction passes it by, see below
+PASSED = -1
 COLUMNS = 8  # half a cache line
 
 # columns of block; 0 = none; NEXT, PREV: neighbours in the list LIST, NEXT links spare rows; AFTER, BEFORE: in the LRU
@@ -92,6 +93,11 @@ PAGE_LIMIT = FIRST_OWN + 8
 HANDLES_USED = FIRST_OWN + 9
 HANDLE_SPARE = FIRST_OWN + 10
 HANDLE_LIMIT = FIRST_OWN + 11
+PASSED_PAGES = FIRST_OWN + 12
+LAST_PASSED = FIRST_OWN + 13  # the most recent of them, 0 = none
+
+# The original's eviction walks over all pages with foreign objects at the end of the LRU, each time.  Those it came over are marked PASSED:
+# the least recent pages up to LAST_PASSED are, no others, and none of them can be evicted.  So an eviction begins in front of them.
 
 
 @uncounted
@@ -190,9 +196,43 @@ def _return_page(page, link, num, p):
 
 
 @uncounted
-def _leave_lru(link, num, p):
+def _leave_age(page, link, num, p):
+    """Take a page out of the LRU."""
+    if page[p, OFFERED] == PASSED:
+        page[p, OFFERED] = 0
+        num[PASSED_PAGES] -= 1
+        if num[LAST_PASSED] == p:
+            num[LAST_PASSED] = link[p, AFTER]
     ring_out(link, AFTER, BEFORE, p)
+
+
+@uncounted
+def _leave_lru(page, link, num, p):
+    _leave_age(page, link, num, p)
     num[LRU_PAGES] -= 1
+
+
+@uncounted
+def _pass_by(page, link, num):
+    """Mark the pages that cannot be evicted, up to the first that can: that one, 0 if there is none."""
+    p = int64(link[num[LAST_PASSED], BEFORE])
+    while p != 0 and page[p, GUESTS] != 0:
+        page[p, OFFERED] = PASSED
+        num[PASSED_PAGES] += 1
+        num[LAST_PASSED] = p
+        p = int64(link[p, BEFORE])
+    return p
+
+
+@uncounted
+def _come_back_to(page, link, num, p):
+    """A page that was passed by can be evicted now, so all up to it must be looked at again."""
+    end = int64(link[p, AFTER])
+    while num[LAST_PASSED] != end:
+        q = num[LAST_PASSED]
+        page[q, OFFERED] = 0
+        num[PASSED_PAGES] -= 1
+        num[LAST_PASSED] = link[q, AFTER]
 
 
 @uncounted
@@ -261,7 +301,7 @@ def _store(obj, page, link, head, num, row, need):
     """Find or take a page for an object of so many chunks; 0 if there is none."""
     p = _find_page(link, head, num, need)
     if p != 0:
-        ring_out(link, AFTER, BEFORE, p)
+        _leave_age(page, link, num, p)
         ring_first(link, AFTER, BEFORE, p)
     else:
         p = int64(_take_page(page, link, num))
@@ -372,7 +412,7 @@ def _lost_one(obj, page, link, head, num, p):
         num[OP_WALKED] = PLACES - 1  # the other places
         _leave_list(page, link, head, num, p)
     if _is_empty(page, p) or _move_out(obj, page, link, head, num, p):
-        _leave_lru(link, num, p)
+        _leave_lru(page, link, num, p)
         _return_page(page, link, num, p)
     else:
         _move_middle(page, num, p)
@@ -395,7 +435,9 @@ def _free(pool, handle):
     _clear_place(page, p, place)
     obj[row, PAGE] = 0
     drop_row(obj, SIZE, num, HANDLE_SPARE, row)
-    if page[p, OFFERED] == 0:
+    if page[p, OFFERED] == PASSED and page[p, GUESTS] == 0:
+        _come_back_to(page, link, num, p)
+    if page[p, OFFERED] <= 0:
         _lost_one(obj, page, link, head, num, p)
     _settle(num)
     return 0
@@ -417,16 +459,13 @@ def _evict_begin(pool):
         return -EAGAIN
     if num[LRU_PAGES] == 0:
         return -EINVAL
-    p = int64(link[0, BEFORE])
-    num[OP_WALKED] = 1
-    while p != 0 and page[p, GUESTS] != 0:
-        p = int64(link[p, BEFORE])
-        num[OP_WALKED] += p != 0
+    p = _pass_by(page, link, num)
+    num[OP_WALKED] = num[PASSED_PAGES] + (p != 0)
     if p == 0:
         _settle(num)
         return -EAGAIN
     _leave_list(page, link, head, num, p)
-    _leave_lru(link, num, p)
+    _leave_lru(page, link, num, p)
     page[p, OFFERED] = 1
     num[EVICT_AT] += 1
     _settle(num)
@@ -444,7 +483,7 @@ def evict_begin(pool):
 
 @uncounted
 def _is_claimed(page, num, p):
-    return 1 <= p <= num[ROWS_USED] and page[p, OFFERED] != 0
+    return 1 <= p <= num[ROWS_USED] and page[p, OFFERED] > 0
 
 
 @uncounted
