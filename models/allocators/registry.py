@@ -103,7 +103,7 @@ REGISTRY = (
         {"header": 64},
     ),
     Entry("zbud", _ZBUD, "zbud of zswap: at most two objects a page, best fit, pages are evicted by age", "Linux 6.1 mm/zbud.c"),
-    Entry("zbud-6.1", _ZBUD, "the same, with everything fixed", "Linux 6.1.192 mm/zbud.c"),
-    Entry("z3fold", _Z3FOLD, "at most three objects a page, objects move inside and between pages after a free", "Linux 6.1 mm/z3fold.c"),
-    Entry("z3fold-6.1", _Z3FOLD, "the same, with everything fixed", "Linux 6.1.192 mm/z3fold.c"),
+    Entry("zbud-6.1", _ZBUD, "zbud of zswap, Linux 6.1", "Linux 6.1.192 mm/zbud.c"),
+    Entry("z3fold", _Z3FOLD, "z3fold of zswap: at most three objects a page, which move inside and between pages", "Linux 6.1 mm/z3fold.c"),
+    Entry("z3fold-6.1", _Z3FOLD, "z3fold of zswap, Linux 6.1", "Linux 6.1.192 mm/z3fold.c"),
 )
