@@ -201,7 +201,7 @@ def uncounted(function: Callable[..., Any]) -> Any:
     """As `inlined`, for a helper that neither makes an array nor keeps one: no references are counted in it.
 
     A View's arrays have none (models.borrow), but each helper that takes one still calls a function that finds out (*measured* in z3fold:
-    40 calls an operation, a third of its time).  So a `compiled` function that is nothing but a call of such a helper, with the View and not
+    40 calls an operation, a third of its time).  So a `compiled` function that only calls such a helper, with the View and not
     its arrays, has none of these calls.  Python cannot call it.
     """
     if numba_config.DISABLE_JIT:
