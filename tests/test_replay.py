@@ -15,6 +15,8 @@ from sim.errors import UserError
 from sim.replay import read_trace, replay, trace_name
 from tests.twins.xcfmalloc import Xcfmalloc
 from tests.twins.xvmalloc import Xvmalloc
+from tests.twins.z3fold import Z3fold
+from tests.twins.zbud import Zbud
 from tests.twins.zbud_zcache1 import ZbudZcache1
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +29,8 @@ TAGS = {
     "xcfmalloc-v2-32bit": (lambda: Xcfmalloc(rule="v2", header=32), "xcfmalloc v2 selection rule, 32-bit"),
     "xcfmalloc-v2-64bit": (lambda: Xcfmalloc(rule="v2", header=64), "xcfmalloc v2 selection rule, 64-bit"),
     "zbud-3.1": (lambda: ZbudZcache1(), "zbud of zcache 1.0, Linux 3.1.10, 64-bit"),
+    "zbud-6.1": (lambda: Zbud(), "zbud, Linux 6.1.192"),
+    "z3fold-6.1": (lambda: Z3fold(), "z3fold, Linux 6.1.192, one cpu, background work drained after every operation"),
 }
 
 
@@ -69,16 +73,26 @@ def fnv(numbers: list[int]) -> str:
 def twin_answers(text: str, tag: str, name: str) -> list[str]:
     """What the plain twin answers to a trace."""
     make, title = TAGS[tag]
-    twin = make()
+    twin, pinned = make(), set()
+    asks = isinstance(twin, Zbud | Z3fold)  # its eviction asks the owners
     lines = [f"# {title}; PAGE_SIZE 4096; trace {name}"]
     for line in text.splitlines():
         word, *numbers = line.split() or ["#"]
         if word == "a":
             got = twin.alloc(int(numbers[0]), int(numbers[1]))
-            shown = "E" if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
+            failed = f"E{-got}" if asks and isinstance(got, int) else "E"
+            shown = failed if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
             lines.append(f"a {numbers[0]} {shown}")
         elif word == "f":
             twin.free(int(numbers[0]))
+        elif word in ("b", "u"):
+            (pinned.add if word == "b" else pinned.discard)(int(numbers[0]))
+        elif word == "c" and asks:
+            lines.append("c -1 0")
+        elif word == "r" and asks:
+            lines.append(twin.reclaimed(int(numbers[0]), pinned))
+        elif word == "s" and asks:
+            lines += twin.printed()
         elif word == "r" and isinstance(twin, ZbudZcache1):
             lines.append(" ".join(["r :", *(str(who) for who, _ in twin.evict(int(numbers[0])))]))
         elif word == "s" and isinstance(twin, ZbudZcache1):
@@ -130,6 +144,8 @@ def test_defaults_are_the_64_bit_versions(tmp_path):
     assert answers(path, "xvmalloc") == answers(path, "xvmalloc-3.0-align8")
     assert answers(path, "xcfmalloc") == answers(path, "xcfmalloc-v2-64bit")
     assert answers(path, "zbud-zcache1") == answers(path, "zbud-3.1")
+    assert answers(path, "zbud") == answers(path, "zbud-6.1")
+    assert answers(path, "z3fold") == answers(path, "z3fold-6.1")
 
 
 def test_an_eviction_prints_what_was_lost_and_its_ids_are_dead(tmp_path):
@@ -154,6 +170,41 @@ def test_an_eviction_prints_what_was_lost_and_its_ids_are_dead(tmp_path):
         one,
         "r :",
         "s 0 raw_pages=0 zpages=0 zbytes=0 buddied=0 unused=0 raw=2 unbud=0 bud=1",
+        "D 14650fb0739d0383",
+    ]
+
+
+def test_an_eviction_asks_about_pins_and_prints_refusals_and_its_result(tmp_path):
+    path = tmp_path / "t.trace"
+    path.write_text("a 0 1000\na 1 3000\na 2 1900\na 3 4000\nb 0\nr 1\ns\nc\nr 2\nf 0\nf 1\nr 0\nr 1\ns\n")
+    _, *got = answers(path, "zbud-6.1")
+    assert got == [
+        "a 0 0 64",
+        "a 1 0 1088",
+        "a 2 1 64",
+        "a 3 E28",
+        "r : !0 2 = 0 1",
+        "s 1",
+        "l 1 1",
+        f"D {fnv([0, 0, 64, 1, 0, 1088])}",
+        "c -1 0",
+        "r : !0 !0 !0 !0 !0 !0 !0 !0 = -11 0",
+        "r : = -22 0",
+        "r : = -22 0",
+        "s 0",
+        "l 0 0",
+        "D 14650fb0739d0383",
+    ]
+    _, *got = answers(path, "z3fold-6.1")
+    assert got[:5] == ["a 0 0 128", "a 1 1 128", "a 2 0 2176", "a 3 2 0", "r : 1 = 0 1"]
+    assert got[5:9] == ["s 2", "l 2", "u 16 1", f"D {fnv([0, 0, 128, 2, 0, 2176, 3, 2, 0])}"]
+    assert got[9:] == [
+        "c -1 0",
+        "r : !0 3 !0 !0 !0 !0 !0 !0 !0 !0 = -11 1",
+        "r : = -22 0",
+        "r : 2 = 0 1",
+        "s 0",
+        "l 0",
         "D 14650fb0739d0383",
     ]
 

@@ -54,6 +54,8 @@ _ZBUD_ZCACHE1 = (
 _XV = "models.allocators.xvmalloc:XVMALLOC"
 _XCF = "models.allocators.xcfmalloc:XCFMALLOC"
 _ZBUD1 = "models.allocators.zbud_zcache1:ZBUD_ZCACHE1"
+_ZBUD = "models.allocators.zbud:ZBUD"
+_Z3FOLD = "models.allocators.z3fold:Z3FOLD"
 _POSTED_V1 = "driverdev mail of 2011-08-31, [PATCH 1/3] staging: zcache: xcfmalloc memory allocator"
 _POSTED_V2 = "driverdev mail of 2011-09-07, [PATCH v2 0/3] staging: zcache: xcfmalloc support"
 
@@ -100,4 +102,8 @@ REGISTRY = (
         _ZBUD_ZCACHE1,
         {"header": 64},
     ),
+    Entry("zbud", _ZBUD, "zbud of zswap: at most two objects a page, best fit, pages are evicted by age", "Linux 6.1 mm/zbud.c"),
+    Entry("zbud-6.1", _ZBUD, "zbud of zswap, Linux 6.1", "Linux 6.1.192 mm/zbud.c"),
+    Entry("z3fold", _Z3FOLD, "z3fold of zswap: at most three objects a page, which move inside and between pages", "Linux 6.1 mm/z3fold.c"),
+    Entry("z3fold-6.1", _Z3FOLD, "z3fold of zswap, Linux 6.1", "Linux 6.1.192 mm/z3fold.c"),
 )
