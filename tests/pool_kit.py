@@ -122,9 +122,7 @@ def churn(seed: int, operations: int, codes: dict[int, float], means: list[int],
     picked = rng.choice(list(codes), operations, p=np.array(list(codes.values())) / sum(codes.values()))
     sizes = np.clip(rng.normal(rng.choice(means, operations), spread), 1, largest).astype(int)
     others = rng.integers(0, 1 << 30, operations)
-    return [
-        (int(code), int(size if code == ALLOC else other)) for code, size, other in zip(picked, sizes, others, strict=True)
-    ]
+    return [(int(code), int(size if code == ALLOC else other)) for code, size, other in zip(picked, sizes, others, strict=True)]
 
 
 CHURN = {ALLOC: 0.5, FREE: 0.42}

@@ -41,7 +41,9 @@ def two_ended(module, arrays, links=((None, "NEXT", "PREV", "TYPE"),)):
     """Lists of lists.py in the twins' form, their three descriptions checked against each other."""
     found, n = {}, len(arrays.head) // 3
     for index in range(n):
-        after, before, at = next((getattr(module, a), getattr(module, b), getattr(module, c)) for where, a, b, c in links if where in (None, index))
+        after, before, at = next(
+            (getattr(module, a), getattr(module, b), getattr(module, c)) for where, a, b, c in links if where in (None, index)
+        )
         row, last, serials = int(arrays.head[index]), 0, []
         while row:
             assert (arrays.page[row, before], arrays.page[row, at]) == (last, index)
@@ -149,7 +151,11 @@ def test_zbud_zcache2_agrees_with_its_twin(raw, page_size, may_take, max_objects
 
 
 SLABS = st.fixed_dictionaries(
-    {"pages": st.sampled_from([1, 2, 4, 8]), "spacing": st.sampled_from([32, 64, 1024, 2048]), "threshold": st.sampled_from([0, 25, 60, 100])}
+    {
+        "pages": st.sampled_from([1, 2, 4, 8]),
+        "spacing": st.sampled_from([32, 64, 1024, 2048]),
+        "threshold": st.sampled_from([0, 25, 60, 100]),
+    }
 )
 
 
@@ -177,7 +183,13 @@ HALVES = {
 
 
 @settings(max_examples=250, deadline=None)
-@given(raw_operations(MOVING), st.sampled_from(sorted(HALVES)), st.sampled_from([0, 700, 2048, 4096]), LIMITS["may_take"], LIMITS["max_objects"])
+@given(
+    raw_operations(MOVING),
+    st.sampled_from(sorted(HALVES)),
+    st.sampled_from([0, 700, 2048, 4096]),
+    LIMITS["may_take"],
+    LIMITS["max_objects"],
+)
 def test_hybrid_agrees_with_its_twin(raw, names, threshold, may_take, max_objects):
     arrays = hybrid.create(4096, 1000, max_objects, below=names[0], above=names[1], threshold=threshold, may_take=may_take)
     twin = Hybrid(*HALVES[names](), threshold, may_take, max_objects)

@@ -66,7 +66,7 @@ _CHUNKED = (
 _SLAB_2011 = (
     Option("pages", "int", "pages", 4, "pages of a superblock; 4 and 8 were named", "driverdev mail of 2011-09-13", 1, 64),
     Option(
-        "spacing", "size", "B", 32, "distance between two classes; must divide the page size", "driverdev mail of 2011-09-12", 1, 1 << 16
+        "spacing", "size", "B", "32B", "distance between two classes; must divide the page size", "driverdev mail of 2011-09-12", 1, 1 << 16
     ),
     Option(
         "threshold",
@@ -185,7 +185,9 @@ _HALVES = tuple(entry.name for entry in REGISTRY)
 _HYBRID = (
     Option("below", "choice", "", "xvmalloc", "allocator of the small objects", "driverdev mail of 2011-09-15", choices=_HALVES),
     Option("above", "choice", "", "xcfmalloc", "allocator of the large objects", "driverdev mail of 2011-09-15", choices=_HALVES),
-    Option("threshold", "size", "B", None, "largest size that goes to `below`; unset = half a page", "the mail names no figure", 0, 1 << 16),
+    Option(
+        "threshold", "size", "B", None, "largest size that goes to `below`; unset = half a page", "the mail names no figure", 0, 1 << 16
+    ),
 )
 
 REGISTRY = (

@@ -138,7 +138,7 @@ def _leave_group(page, head, num, c, p):
 
 @inlined
 def _fuller(page, head, num, c, p):
-    """A superblock of the list is about to take an object: a full one leaves the list, any other goes before those as full as it will be."""
+    """A superblock of the list takes an object: one that is full now leaves the list, any other goes before those that are as full."""
     slots = int64(head[_part(num, SLOTS, c)])
     used = int64(page[p, USED])
     _leave_group(page, head, num, c, p)
@@ -159,7 +159,7 @@ def _fuller(page, head, num, c, p):
 
 @inlined
 def _emptier(page, head, num, c, p):
-    """A superblock has lost an object, not its last: it goes behind those that are as full as it was, before those that are as full as it is."""
+    """A superblock loses an object, not its last: it goes behind those that are as full as it was, before those as full as it is."""
     slots = int64(head[_part(num, SLOTS, c)])
     used = int64(page[p, USED])
     if used == slots:
@@ -285,7 +285,7 @@ def free(pool, handle):
 
 @compiled(int64(pool_t, int64, int64))
 def hold(pool, handle, refuse):
-    """What the owner will say when a compaction asks for this object: 1 refuses, 0 (as after a store) agrees.  -EINVAL if it is not live."""
+    """What the owner says when a compaction asks for this object: 1 refuses, 0 (as after a store) agrees.  -EINVAL if it is not live."""
     obj, num = pool.obj, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, SUPER] == 0:

@@ -74,7 +74,10 @@ def _used_bytes(block, num, first):
 
 @compiled(int64(pool_t, Table, Keys))
 def order_pages(pool, plan, first):
-    """Number the pages in use, the emptiest first, then the one taken first; first[i] becomes the first block of page i.  Returns how many."""
+    """Number the pages in use from 1 on, the emptiest first, of those the one taken first; returns how many.
+
+    first[i] becomes the first block of page i.
+    """
     block, num = pool.block, pool.num
     pages = 0
     key = np.empty(first.shape[0], np.int64)

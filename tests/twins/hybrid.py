@@ -9,7 +9,7 @@ SUMS = ("pool_pages", "objects", "payload", "meta_inside", "meta_outside", "lost
 
 
 class Hybrid:
-    """below, above: twins of the halves, made with may_take=0; threshold: largest size for `below`; may_take: pages that can still be had."""
+    """below, above: twins of the halves, made with may_take=0; threshold: largest size for `below`."""
 
     def __init__(self, below: Any, above: Any, threshold: int, may_take: int = 1 << 40, max_objects: int = 1 << 40) -> None:
         self.halves, self.threshold, self.may_take, self.max_objects = (below, above), threshold, may_take, max_objects
@@ -53,7 +53,8 @@ class Hybrid:
         walked = copied = freed = 0
         for half in self.halves:
             if hasattr(half, "compact"):
-                freed += self._do(half, lambda half=half: half.compact(budget - freed))
+                left = budget - freed
+                freed += self._do(half, lambda half=half, left=left: half.compact(left))
                 walked, copied = walked + self.walked, copied + self.copied
         self.walked, self.copied = walked, copied
         return freed

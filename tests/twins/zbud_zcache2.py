@@ -190,7 +190,7 @@ class ZbudZcache2:
     def check(self) -> None:
         """Every page is on the LRU, those with one object on its list as well; two objects never overlap."""
         for page in self.lru:
-            assert 1 <= len(page.held()) and sum(chunks(size) for _, size in page.held()) <= self.chunks
+            assert page.held() and sum(chunks(size) for _, size in page.held()) <= self.chunks
         single = {page.serial: k for k, found in enumerate(self.single) for page in found}
         assert single == {page.serial: chunks(page.held()[0][1]) for page in self.lru if len(page.held()) == 1}
         assert {key for page in self.lru for key, _ in page.held()} == set(self.objects)
