@@ -85,12 +85,13 @@ def slab_lists(arrays):
 
 
 def chunked_lists(arrays):
-    c, found, before, row = chunked, [], 0, int(arrays.head[chunked.HEAD])
-    while row:
-        assert (arrays.block[row, c.PREV], arrays.block[row, c.STATE]) == (before, c.FREE)
-        found.append(tuple(int(arrays.block[row, column]) for column in (c.PAGE, c.OFFSET, c.BYTES)))
-        before, row = row, int(arrays.block[row, c.NEXT])
-    assert arrays.head[c.TAIL] == before
+    c, found = chunked, {}
+    for i, first in enumerate(arrays.head.tolist()):
+        before, row = 0, first
+        while row:
+            assert (arrays.block[row, c.PREV], arrays.block[row, c.STATE]) == (before, c.FREE)
+            found.setdefault(i, []).append(tuple(int(arrays.block[row, column]) for column in (c.PAGE, c.OFFSET, c.BYTES)))
+            before, row = row, int(arrays.block[row, c.NEXT])
     return found
 
 
@@ -167,11 +168,16 @@ def test_slab_2011_agrees_with_its_twin(raw, page_size, options, may_take, max_o
     same(Play(slab_2011.SLAB_2011, arrays), twin, raw, page_size + 1, slab_lists)
 
 
-@settings(max_examples=300, deadline=None)
-@given(raw_operations(BASIC), st.sampled_from([1000, 4096, 65536]), st.sampled_from([32, 64]), LIMITS["may_take"], LIMITS["max_objects"])
-def test_chunked_agrees_with_its_twin(raw, page_size, header, may_take, max_objects):
-    arrays = chunked.create(page_size, 1000, max_objects, header=header, may_take=may_take)
-    same(Play(chunked.CHUNKED, arrays), Chunked(page_size, header, may_take, max_objects), raw, page_size + 1, chunked_lists)
+CHUNKED = st.fixed_dictionaries({"header": st.sampled_from([32, 64]), "most": st.sampled_from([1, 2, 4, 40])})
+
+
+@settings(max_examples=400, deadline=None)
+@given(raw_operations(BASIC), st.sampled_from([1000, 4096, 65536]), CHUNKED, LIMITS["may_take"], LIMITS["max_objects"])
+def test_chunked_agrees_with_its_twin(raw, page_size, options, may_take, max_objects):
+    arrays = chunked.create(page_size, 1000, max_objects, **options, may_take=may_take)
+    scaled = [(code, number * (1 + page_size // 8192) if code == ALLOC else number) for code, number in raw]
+    twin = Chunked(page_size, **options, may_take=may_take, max_objects=max_objects)
+    same(Play(chunked.CHUNKED, arrays), twin, scaled, page_size + 1, chunked_lists)
 
 
 HALVES = {
@@ -240,7 +246,13 @@ LONG = {
         {COMPACT: 0.03, **PINS},
         slab_lists,
     ),
-    "chunked": (chunked.CHUNKED, lambda: chunked.create(4096, 1000, 400, may_take=PLENTY), Chunked, {}, chunked_lists),
+    "chunked": (
+        chunked.CHUNKED,
+        lambda: chunked.create(4096, 1000, 400, most=9, may_take=PLENTY),
+        lambda: Chunked(most=9),
+        {},
+        chunked_lists,
+    ),
     "hybrid": (
         hybrid.HYBRID,
         lambda: hybrid.create(4096, 1000, 400, may_take=PLENTY),

@@ -285,23 +285,52 @@ def test_chunked_is_exact_to_the_byte():
     p = play("chunked")
     assert p.number(P.POOL_PAGES) == 1
     assert p("a1 1020") == {"a1": [(0, 0)]}
-    assert chunked_lists(p.arrays) == [(0, 1020, 3076)]
-    assert p("a2 4096") == {"a2": [(0, 1020), (1, 0)]}
-    assert p("f1, a3 2000, a4 2097") == {"a3": [(0, 0), (1, 1020)], "a4": [(1, 2000), (2, 0)]}
-    assert p.number(P.META_OUTSIDE) == 40 * (3 + 7), "three objects; six chunks in use and a free one"
+    assert chunked_lists(p.arrays) == {3075: [(0, 1020, 3076)]}
+    assert p("a2 4096") == {"a2": [(0, 1020), (1, 0)]}, "the largest chunk, then a page for the rest"
+    assert p("f1, a3 1000, a4 2097") == {"a3": [(0, 0)], "a4": [(1, 1020)]}, "the smallest chunk that holds all of it"
+    assert chunked_lists(p.arrays) == {19: [(0, 1000, 20)], 978: [(1, 3117, 979)]}
+    assert p.number(P.META_OUTSIDE) == 40 * (3 + 6), "three objects, four chunks in use and two free ones"
     p("f2, f4")
-    assert chunked_lists(p.arrays) == [(1, 2000, 2096), (1, 0, 1020), (0, 1020, 3076)], "page 2 was all free: returned"
+    assert chunked_lists(p.arrays) == {3095: [(0, 1000, 3096)]}, "page 1 was all free: returned"
     p("f3")
-    assert (chunked_lists(p.arrays), p.number(P.POOL_PAGES)) == ([(1, 0, 4096)], 1), "the last page stays"
+    assert (chunked_lists(p.arrays), p.number(P.POOL_PAGES)) == ({4095: [(0, 0, 4096)]}, 1), "the last page stays"
+
+
+HOLES = "a0 1000, a1 500, a2 1000, a3 400, a4 1196, f3, f1"
+
+
+def test_chunked_takes_the_largest_pieces_and_no_more_than_it_may():
+    p = play("chunked")
+    assert p(HOLES + ", a5 850") == {
+        "a0": [(0, 0)],
+        "a1": [(0, 1000)],
+        "a2": [(0, 1500)],
+        "a3": [(0, 2500)],
+        "a4": [(0, 2900)],
+        "a5": [(0, 1000), (0, 2500)],
+    }
+    assert p("a6 60")["a6"] == [(0, 2850), (1, 0)]
+    assert play("chunked", most=1)(HOLES + ", a5 850")["a5"] == [(1, 0)]
+    assert play("chunked", most=2)(HOLES + ", a5 950")["a5"] == [(0, 1000), (1, 0)], "the last piece has to hold the rest"
+
+
+def test_chunked_puts_everything_back_if_it_gets_no_page():
+    p = play("chunked", may_take=1)
+    p(HOLES)
+    lists, chunks = chunked_lists(p.arrays), p.allocator.counters(p.arrays)
+    assert p("a5 950") == {"a5": -P.ENOMEM}
+    assert (chunked_lists(p.arrays), p.allocator.counters(p.arrays)) == (lists, chunks)
+    assert p("a6 900") == {"a6": [(0, 1000), (0, 2500)]}
 
 
 def test_chunked_objects_have_as_many_chunks_as_it_takes(tmp_path):
     """In `drive`, in the digest, and as `replay` prints them."""
     lines = [f"a {i} 64" for i in range(128)] + [f"f {i}" for i in range(1, 128, 2)] + ["a 128 4096", "a 129 9", "s"]
-    path = tmp_path / "holes.trace"
+    path, mine = tmp_path / "holes.trace", tmp_path / "mine.py"
     path.write_text("\n".join(lines))
+    mine.write_text("from models.allocators.chunked import CHUNKED\nMANY = {'target': 'CHUNKED', 'doc': '', 'preset': {'most': 64}}\n")
     out = io.StringIO()
-    replay(path, "chunked", out)
+    replay(path, f"{mine}:MANY", out)
     got = out.getvalue().splitlines()
     holes = [(i // 64, i % 64 * 64) for i in range(127, 0, -2)]
     assert got[129] == "a 128 " + " ".join(f"{page} {offset}" for page, offset in holes)
@@ -313,7 +342,7 @@ def test_chunked_objects_have_as_many_chunks_as_it_takes(tmp_path):
 
 def test_drive_stops_before_the_room_for_many_blocks_ends():
     """Whoever gives too few rows gets his operations in pieces; whoever gives none gets the blocks that fit into one."""
-    p = play("chunked", max_objects=4000)
+    p = play("chunked", max_objects=4000, most=64)
     a = p.allocator
     p.table = np.zeros((3, 4000), np.int32)
     for i in range(256):
@@ -541,6 +570,8 @@ def test_a_reserve_for_16_gib_costs_nothing_until_used(name):
         (lambda: slab_2011.create(4096, 10, 10, threshold=101), "threshold 101"),
         (lambda: chunked.create(4096, 10, 10, header=48), "header 48"),
         (lambda: chunked.create(0, 10, 10), "pages of 0"),
+        (lambda: chunked.create(5001, 10, 10), "a multiple of 2"),
+        (lambda: chunked.create(4096, 10, 10, most=0), "most 0"),
         (lambda: ideal.create(0, 10, 10), "ideal: pages of 0"),
         (lambda: page_per_object.create(0, 10, 10), "page-per-object: pages of 0"),
         (lambda: hybrid.create(4096, 10, 10, threshold=-1), "hybrid: threshold -1"),

@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 from numba import int64
 
-from models.allocators.lists import drop_row, take_row
+from models.allocators.lists import MAX_LISTS, drop_row, highest_list_to, lowest_list_from, mark_list, numbers_for, take_row, unmark_list
 from models.allocators.pool import (
     COPY_ON_LOAD,
     EINVAL,
     ENOMEM,
     FIRST_OWN,
-    FREE_BYTES,
     MAY_TAKE,
     META_OUTSIDE,
-    NUMBERS,
     OBJECTS,
     OP_WALKED,
     PAGE_SIZE,
@@ -45,18 +43,14 @@ from models.jit import compiled, inlined
 # a chunk: start, size, next of its page, two links of the master list.  A head: flags, use count, first chunk, two links of the LRU
 CHUNK_BYTES = {32: 20, 64: 40}
 HEAD_BYTES = {32: 20, 64: 40}
-CHUNKS_PER_OBJECT = 16  # how many the tables have room for, on average
 
 # columns of obj; FIRST 0 = handle not in use, SIZE then links spare handles
 FIRST, SIZE = 0, 1
 
 # columns of block; row 0 in a link = none; NEXT links spare rows
 PAGE, OFFSET, BYTES, STATE, NEXT, PREV, LEFT, RIGHT = range(8)
-# PAGE: serial; NEXT, PREV: neighbours in the free list, or NEXT: the next chunk of the object; LEFT, RIGHT: neighbours in the page
+# PAGE: serial; NEXT, PREV: neighbours in the free list, or in the object; LEFT, RIGHT: neighbours in the page
 FREE, USED = 1, 2
-
-# head: both ends of the free list
-HEAD, TAIL = 0, 1
 
 # own numbers
 CHUNKS = FIRST_OWN  # free and used
@@ -69,6 +63,9 @@ PAGE_LIMIT = FIRST_OWN + 6
 HANDLES_USED = FIRST_OWN + 7
 HANDLE_SPARE = FIRST_OWN + 8
 HANDLE_LIMIT = FIRST_OWN + 9
+MOST = FIRST_OWN + 10  # chunks of an object
+LISTS = FIRST_OWN + 11
+GRAIN = FIRST_OWN + 12  # distance between two lists, in bytes
 
 
 @inlined
@@ -78,45 +75,53 @@ def _settle(num):
 
 
 @inlined
-def _push(block, head, b):
-    """A free chunk becomes the head of the free list."""
-    old = head[HEAD]
+def _list_of(num, size):
+    """The list of a free chunk of this size: rounded down, the first one for all that are smaller than its distance."""
+    return max(int64(size) // num[GRAIN] - 1, 0)
+
+
+@inlined
+def _push(block, head, num, b):
+    """A free chunk becomes the head of its list."""
+    i = _list_of(num, block[b, BYTES])
+    old = head[i]
     block[b, STATE] = FREE
     block[b, NEXT] = old
     block[b, PREV] = 0
-    head[HEAD] = b
-    if old != 0:
-        block[old, PREV] = b
-    else:
-        head[TAIL] = b
+    block[old, PREV] = b
+    head[i] = b
+    if old == 0:
+        mark_list(num, i)
 
 
 @inlined
-def _append(block, head, b):
-    """A free chunk becomes the tail of the free list."""
-    old = head[TAIL]
-    block[b, STATE] = FREE
-    block[b, NEXT] = 0
-    block[b, PREV] = old
-    head[TAIL] = b
-    if old != 0:
-        block[old, NEXT] = b
-    else:
-        head[HEAD] = b
-
-
-@inlined
-def _unlink(block, head, b):
-    """Take a chunk out of the free list."""
+def _unlink(block, head, num, b):
+    """Take a free chunk out of its list."""
+    i = _list_of(num, block[b, BYTES])
     after, before = block[b, NEXT], block[b, PREV]
-    if after != 0:
-        block[after, PREV] = before
-    else:
-        head[TAIL] = before
+    block[after, PREV] = before
     if before != 0:
         block[before, NEXT] = after
     else:
-        head[HEAD] = after
+        head[i] = after
+        if after == 0:
+            unmark_list(num, i)
+
+
+@inlined
+def _fitting(head, num, size):
+    """The head of the first list from the size, rounded up, on; 0 if all are empty."""
+    num[OP_WALKED] += 1
+    i = lowest_list_from(num, (size + num[GRAIN] - 1) // num[GRAIN] - 1)
+    return int64(0) if i < 0 else int64(head[i])
+
+
+@inlined
+def _largest(head, num):
+    """The head of the last list that is not empty; 0 if all are."""
+    num[OP_WALKED] += 1
+    i = highest_list_to(num, num[LISTS] - 1)
+    return int64(0) if i < 0 else int64(head[i])
 
 
 @inlined
@@ -134,9 +139,9 @@ def _drop_chunk(block, num, b):
 
 @inlined
 def _grow(block, head, num):
-    """Take a page: one free chunk, used after all others.  1, or 0 if it is refused."""
+    """Take a page: one free chunk, or 0 if it is refused."""
     if num[MAY_TAKE] <= 0 or num[PAGES_TAKEN] - num[PAGES_RETURNED] >= num[PAGE_LIMIT]:
-        return 0
+        return int64(0)
     b = _new_chunk(block, num)
     block[b, PAGE] = num[PAGES_TAKEN]
     block[b, OFFSET] = 0
@@ -145,24 +150,62 @@ def _grow(block, head, num):
     block[b, RIGHT] = 0
     num[MAY_TAKE] -= 1
     num[PAGES_TAKEN] += 1
-    _append(block, head, b)
-    return 1
+    _push(block, head, num, b)
+    return b
+
+
+@inlined
+def _choose(block, head, num, left, number):
+    """A free chunk for the bytes that are left: one that holds them all, else the largest, if more may follow, else a new page; or 0."""
+    b = _fitting(head, num, left)
+    if b == 0 and number < num[MOST]:
+        b = _largest(head, num)
+    if b == 0:
+        b = _grow(block, head, num)
+    return b
 
 
 @inlined
 def _cut(block, num, b, size):
-    """Cut the first `size` bytes off a free chunk, which keeps its place in the free list; returns the new chunk."""
-    new, left = _new_chunk(block, num), int64(block[b, LEFT])
-    block[new, PAGE] = block[b, PAGE]
-    block[new, OFFSET] = block[b, OFFSET]
-    block[new, BYTES] = size
-    block[new, LEFT] = left
-    block[new, RIGHT] = b
-    block[left, RIGHT] = new
-    block[b, LEFT] = new
-    block[b, OFFSET] += size
-    block[b, BYTES] -= size
-    return new
+    """Cut a chunk that is on no list to `size` bytes; returns the rest, on no list either."""
+    rest, right = _new_chunk(block, num), int64(block[b, RIGHT])
+    block[rest, PAGE] = block[b, PAGE]
+    block[rest, OFFSET] = block[b, OFFSET] + size
+    block[rest, BYTES] = block[b, BYTES] - size
+    block[rest, LEFT] = b
+    block[rest, RIGHT] = right
+    block[right, LEFT] = rest
+    block[b, RIGHT] = rest
+    block[b, BYTES] = size
+    return rest
+
+
+@inlined
+def _take_chunks(block, head, num, size):
+    """Chunks for `size` bytes, chained, out of their lists; the first one, or 0 and the lists as they were."""
+    first, last, left, number = int64(0), int64(0), int64(size), 1
+    while left > 0:
+        b = _choose(block, head, num, left, number)
+        if b == 0:
+            while last != 0:
+                before = int64(block[last, PREV])
+                _push(block, head, num, last)
+                last = before
+            return int64(0)
+        _unlink(block, head, num, b)
+        if block[b, BYTES] > left:
+            _push(block, head, num, _cut(block, num, b, left))
+        block[b, STATE] = USED
+        block[b, NEXT] = 0
+        block[b, PREV] = last
+        if last != 0:
+            block[last, NEXT] = b
+        else:
+            first = b
+        last = b
+        left -= block[b, BYTES]
+        number += 1
+    return first
 
 
 @compiled(int64(pool_t, int64))
@@ -174,27 +217,12 @@ def alloc(pool, size):
         return -EINVAL
     if num[HANDLE_SPARE] == 0 and num[HANDLES_USED] >= num[HANDLE_LIMIT]:
         return -ENOMEM
-    if num[CHUNKS] + 2 > num[CHUNK_LIMIT]:
-        return -ENOMEM
-    if num[FREE_BYTES] < size and _grow(block, head, num) == 0:
+    first = _take_chunks(block, head, num, size)
+    if first == 0:
+        _settle(num)
         return -ENOMEM
     row = int64(take_row(obj, SIZE, num, HANDLES_USED, HANDLE_SPARE, num[HANDLE_LIMIT]))
-    left, last = size, int64(0)
-    while left > 0:
-        b = int64(head[HEAD])
-        num[OP_WALKED] += 1
-        if block[b, BYTES] > left:
-            b = _cut(block, num, b, left)
-        else:
-            _unlink(block, head, b)
-        block[b, STATE] = USED
-        block[b, NEXT] = 0
-        if last != 0:
-            block[last, NEXT] = b
-        else:
-            obj[row, FIRST] = b
-        last = b
-        left -= block[b, BYTES]
+    obj[row, FIRST] = first
     obj[row, SIZE] = size
     count_store(num, size)
     _settle(num)
@@ -207,12 +235,12 @@ def _release(block, head, num, b):
     left, right = int64(block[b, LEFT]), int64(block[b, RIGHT])
     num[OP_WALKED] += (left != 0) + (right != 0)
     if block[left, STATE] == FREE:
-        _unlink(block, head, left)
+        _unlink(block, head, num, left)
         block[left, BYTES] += block[b, BYTES]
         _drop_chunk(block, num, b)
         b = left
     if block[right, STATE] == FREE:
-        _unlink(block, head, right)
+        _unlink(block, head, num, right)
         block[b, BYTES] += block[right, BYTES]
         beyond = int64(block[right, RIGHT])
         _drop_chunk(block, num, right)
@@ -223,7 +251,7 @@ def _release(block, head, num, b):
         _drop_chunk(block, num, b)
         num[PAGES_RETURNED] += 1
     else:
-        _push(block, head, b)
+        _push(block, head, num, b)
 
 
 @compiled(int64(pool_t, int64))
@@ -274,12 +302,21 @@ def _start(pool):
     return 0
 
 
-def create(page_size: int, max_pages: int, max_objects: int, *, header: int = 64, may_take: int = 0) -> PoolArrays:
-    """An empty pool of one page, if `may_take` allows it."""
-    if page_size < 1 or header not in CHUNK_BYTES:
-        raise InputError(f"chunked: pages of {page_size} bytes, header {header!r}; known are 32 and 64")
-    chunks = min(CHUNKS_PER_OBJECT * max_objects + max_pages, max_pages * page_size) + 2
-    num = np.zeros(NUMBERS, np.int64)
+def create(page_size: int, max_pages: int, max_objects: int, *, header: int = 64, most: int = 4, may_take: int = 0) -> PoolArrays:
+    """An empty pool of one page, if `may_take` allows it.
+
+    Free chunks never touch each other, so a page holds at most one more of them than used ones: that bounds the chunks.
+    """
+    if page_size < 1 or header not in CHUNK_BYTES or most < 1:
+        raise InputError(
+            f"chunked: pages of {page_size} bytes, header {header!r}, most {most!r}; known are 32 and 64, and 1 and more chunks"
+        )
+    grain = -(-page_size // MAX_LISTS)
+    if page_size % grain:
+        raise InputError(f"chunked: pages of {page_size} bytes; above {MAX_LISTS} a multiple of {grain} is needed")
+    chunks = min(2 * most * max_objects + max_pages, max_pages * page_size) + 1
+    lists = page_size // grain
+    num = np.zeros(numbers_for(lists), np.int64)
     num[PAGE_SIZE] = page_size
     num[COPY_ON_LOAD] = 1
     num[MAY_TAKE] = may_take
@@ -288,11 +325,14 @@ def create(page_size: int, max_pages: int, max_objects: int, *, header: int = 64
     num[HEAD_SIZE] = HEAD_BYTES[header]
     num[PAGE_LIMIT] = max_pages
     num[HANDLE_LIMIT] = max_objects
+    num[MOST] = most
+    num[LISTS] = lists
+    num[GRAIN] = grain
     arrays = build_pool(
         np.zeros((max_objects + 1, 2), np.int32),
         np.zeros((1, 1), np.int32),
         np.zeros((chunks + 1, 8), np.int32),
-        np.zeros(2, np.int32),
+        np.zeros(lists, np.int32),
         num,
     )
     _start(arrays.pool)

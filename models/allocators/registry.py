@@ -61,6 +61,7 @@ _CHUNKED = (
         "computed from the fields that the design mails list (linuxcompressed, 2006)",
         choices=(32, 64),
     ),
+    Option("most", "int", "chunks", 4, "chunks that an object may have", "the mails have a count in the object's flags, no figure", 1, 64),
 )
 
 _SLAB_2011 = (

@@ -20,25 +20,44 @@ class Page:
 
 
 class Chunked:
-    """header 32 or 64 (bit); may_take: pages that can still be had."""
+    """header 32 or 64 (bit); most: chunks of an object; may_take: pages that can still be had."""
 
-    def __init__(self, page_size: int = 4096, header: int = 64, may_take: int = 1 << 40, max_objects: int = 1 << 40) -> None:
-        self.page_size, self.structure, self.may_take, self.max_objects = page_size, STRUCTURE[header], may_take, max_objects
-        self.free_list: list[Chunk] = []  # first = head
+    def __init__(self, page_size: int = 4096, header: int = 64, most: int = 4, may_take: int = 1 << 40, max_objects: int = 1 << 40) -> None:
+        self.page_size, self.structure, self.most = page_size, STRUCTURE[header], most
+        self.may_take, self.max_objects = may_take, max_objects
+        self.grain = -(-page_size // 4096)
+        self.free_chunks: list[list[Chunk]] = [[] for _ in range(page_size // self.grain)]  # first = head
         self.pages: list[Page] = []
         self.objects: dict[int, list[Chunk]] = {}
         self.serial = self.walked = self.copied = 0
         self._grow()
 
-    def _grow(self) -> bool:
+    def _list(self, chunk: Chunk) -> list[Chunk]:
+        """Rounded down; what is smaller than the distance of two lists is on the first one."""
+        return self.free_chunks[max(chunk.size // self.grain - 1, 0)]
+
+    def _grow(self) -> Chunk | None:
         if self.may_take <= 0:
-            return False
+            return None
         self.may_take -= 1
         page = Page(self.serial, self.page_size)
         self.serial += 1
         self.pages.append(page)
-        self.free_list.append(page.chunks[0])
-        return True
+        self._list(page.chunks[0]).insert(0, page.chunks[0])
+        return page.chunks[0]
+
+    def _choose(self, left: int, number: int) -> Chunk | None:
+        """A chunk for what is left of an object that has so many, with this one."""
+        self.walked += 1
+        for row in self.free_chunks[-(-left // self.grain) - 1 :]:
+            if row:
+                return row[0]
+        if number < self.most:
+            self.walked += 1
+            for row in reversed(self.free_chunks):
+                if row:
+                    return row[0]
+        return self._grow()
 
     def alloc(self, key: int, size: int) -> int | list[tuple[int, int]]:
         """[(page, offset)] of the chunks, or -errno."""
@@ -47,20 +66,21 @@ class Chunked:
             return -EINVAL
         if len(self.objects) >= self.max_objects:
             return -ENOMEM
-        if sum(chunk.size for chunk in self.free_list) < size and not self._grow():
-            return -ENOMEM
         left, got = size, []
         while left:
-            self.walked += 1
-            chunk = self.free_list[0]
+            chunk = self._choose(left, len(got) + 1)
+            if chunk is None:
+                for chunk in reversed(got):
+                    chunk.used = False
+                    self._list(chunk).insert(0, chunk)
+                return -ENOMEM
+            self._list(chunk).remove(chunk)
             if chunk.size > left:
-                first = Chunk(chunk.page, chunk.offset, left)
+                rest = Chunk(chunk.page, chunk.offset + left, chunk.size - left)
+                chunk.size = left
                 chunks = chunk.page.chunks
-                chunks.insert(chunks.index(chunk), first)
-                chunk.offset, chunk.size = chunk.offset + left, chunk.size - left
-                chunk = first
-            else:
-                self.free_list.pop(0)
+                chunks.insert(chunks.index(chunk) + 1, rest)
+                self._list(rest).insert(0, rest)
             chunk.used = True
             got.append(chunk)
             left -= chunk.size
@@ -81,13 +101,13 @@ class Chunked:
         self.walked += (at > 0) + (at + 1 < len(chunks))
         for other in chunks[max(at - 1, 0) : at + 2]:
             if other is not chunk and not other.used:
-                self.free_list.remove(other)
+                self._list(other).remove(other)
                 chunks.remove(other)
                 chunk.offset, chunk.size = min(chunk.offset, other.offset), chunk.size + other.size
         if chunk.size == self.page_size and len(self.pages) > 1:
             self.pages.remove(chunk.page)
         else:
-            self.free_list.insert(0, chunk)
+            self._list(chunk).insert(0, chunk)
 
     def where(self, key: int) -> list[tuple[int, int]]:
         return [(chunk.page.serial, chunk.offset) for chunk in self.objects[key]]
@@ -113,9 +133,9 @@ class Chunked:
     def counters(self) -> dict[str, int]:
         return {"chunks": sum(len(page.chunks) for page in self.pages)}
 
-    def lists(self) -> list[tuple[int, int, int]]:
-        """(page, offset, size) of every free chunk, head first."""
-        return [(chunk.page.serial, chunk.offset, chunk.size) for chunk in self.free_list]
+    def lists(self) -> dict[int, list[tuple[int, int, int]]]:
+        """List: (page, offset, size) of every free chunk, head first; only non-empty lists."""
+        return {i: [(c.page.serial, c.offset, c.size) for c in row] for i, row in enumerate(self.free_chunks) if row}
 
     def check(self) -> None:
         """A page is covered by its chunks without a gap; two free ones never touch; exactly the free ones are listed."""
@@ -126,4 +146,4 @@ class Chunked:
                 at += chunk.size
                 assert chunk.used or after is None or after.used
             assert at == self.page_size
-        assert {id(c) for c in self.free_list} == {id(c) for page in self.pages for c in page.chunks if not c.used}
+        assert {id(c) for row in self.free_chunks for c in row} == {id(c) for page in self.pages for c in page.chunks if not c.used}
