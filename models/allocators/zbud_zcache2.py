@@ -1,7 +1,7 @@
 """zbud of zcache2: at most two objects a page, no header, a true LRU, and "evict and reuse" (Dan Magenheimer, 2012).
 
-Models the zbud part of drivers/staging/ramster (3.6) and drivers/staging/zcache (3.10).  The rules are told in docs/allocators.md;
-the plain twin is tests/twins/zbud_zcache2.py.
+Models the zbud of zcache2 as posted on 2012-07-31 and in drivers/staging/zcache of Linux 3.10.  The rules are told in
+docs/allocators.md; the plain twin is tests/twins/zbud_zcache2.py.
 
 The original keeps the lists of clean (ephemeral) and of swapped (persistent) pages apart; that is two pools here.  A row of `page` is
 a page of the pool, a row of `obj` an object.  Lists: 1 to CHUNKS - 1 hold the pages with one object, by the chunks that it uses;
@@ -333,7 +333,7 @@ def counters(arrays: PoolArrays) -> dict[str, int]:
 
 
 def _title(page_size: int, options: dict[str, Any]) -> str:
-    return "zbud of zcache2, Linux 3.6 to 3.10"
+    return "zbud of zcache2, Linux 3.10"
 
 
 def _reclaim(arrays: PoolArrays, objects: Objects, pages: int) -> list[str]:
