@@ -181,6 +181,9 @@ def test_zcache2_eviction_takes_any_page_and_a_refusal_keeps_it():
     assert p.evict(2).offered == [(1, True), (2, True), (3, False)]
     assert zcache2_lists(p.arrays) == {17: [1], 64: [1]}
     assert p.allocator.counters(p.arrays)["refused_pageframes"] == 1
+    p("a4 3000, a5 3900")
+    assert p.evict(9).offered == [(3, False), (4, True), (5, True)], "it is tried once in an eviction"
+    assert p.evict(9).offered == [(3, False)]
 
 
 def test_zcache2_evicts_to_reuse():
@@ -196,6 +199,12 @@ def test_zcache2_evicts_to_reuse():
     handle, offered = store_or_evict(p.allocator, p.arrays, objects, 3200)
     assert (handle, offered) == (-P.ENOMEM, [(2, False)]), "refused, if the page cannot be had"
     assert p.allocator.counters(p.arrays)["reused_pageframes"] == 1
+
+
+def test_zcache2_keeps_one_page_only():
+    p = play("zbud-zcache2", may_take=2)
+    assert p("a1 3000, a2 3000, a3 3000, e 2")["e3"] == [1, 2]
+    assert (p.number(P.POOL_PAGES), p.number(P.PAGES_RETURNED)) == (1, 1)
 
 
 @pytest.mark.parametrize("then", ["f2", "a5 500", "e 0"])

@@ -31,6 +31,7 @@ from models.allocators.pool import (
     PAGES_TAKEN,
     Allocator,
     Answers,
+    Links,
     Numbers,
     Objects,
     PoolArrays,
@@ -294,6 +295,18 @@ def hold(pool, handle, refuse):
     return 0
 
 
+@compiled(int64(pool_t, Links, Links))
+def hold_pinned(pool, handle_of, pinned):
+    """`hold` for every live object of a trace (arrays: see Objects); returns how many are held."""
+    obj = pool.obj
+    held = 0
+    for who in range(handle_of.shape[0]):
+        if handle_of[who] != 0:
+            obj[handle_of[who], HELD] = pinned[who] != 0
+            held += pinned[who] != 0
+    return held
+
+
 @inlined
 def _emptiest(page, head, num, c):
     """The emptiest superblock of a class that was not given up in this compaction, 0 if there is none."""
@@ -429,8 +442,7 @@ def _title(page_size: int, options: dict[str, Any]) -> str:
 
 
 def _hold_pinned(arrays: PoolArrays, objects: Objects) -> None:
-    for who in np.flatnonzero(objects.handle_of):
-        hold(arrays.pool, int(objects.handle_of[who]) - 1, int(objects.pinned[who]))
+    hold_pinned(arrays.pool, objects.handle_of, objects.pinned)
 
 
 def _compact(arrays: PoolArrays) -> list[str]:

@@ -55,9 +55,9 @@ HANDLE = 32  # bytes in front of every object: its name in tmem
 PAGE, SIZE = 0, 1
 
 # columns of page; row 0 in a link = none; NEXT links spare rows
-SERIAL, LEFT, RIGHT, NEXT, PREV, LIST, AFTER, BEFORE, LRU, OFFERED = range(10)
+SERIAL, LEFT, RIGHT, NEXT, PREV, LIST, AFTER, BEFORE, LRU, OFFERED, TRIED = range(11)
 # LEFT, RIGHT: its objects, 0 = vacant; NEXT, PREV: neighbours in the list LIST, if it has one object; AFTER, BEFORE: in the list LRU
-# OFFERED: places that an eviction has been through
+# OFFERED: places that an eviction has been through; TRIED: number of the last eviction in which the owner kept an object of it
 CLAIMED = -1  # LRU of a page that is being evicted
 
 # own numbers
@@ -76,6 +76,7 @@ PAIRS = FIRST_OWN + 11  # pages with two objects
 EVICTED = FIRST_OWN + 12  # pages emptied by evictions
 REUSED = FIRST_OWN + 13  # of these, the ones that went to a store at once
 GIVEN_UP = FIRST_OWN + 14  # pages of which the owner kept an object
+EVICTIONS = FIRST_OWN + 15
 
 
 @inlined
@@ -110,6 +111,7 @@ def _take_page(page, num):
         page[p, SERIAL] = num[PAGES_TAKEN]
         page[p, LEFT] = 0
         page[p, RIGHT] = 0
+        page[p, TRIED] = 0
         num[MAY_TAKE] -= 1
         num[PAGES_TAKEN] += 1
     return p
@@ -215,12 +217,15 @@ def evict_begin(pool):
     start_operation(num)
     if num[EVICT_AT] == 0:
         num[EVICT_AT] = 1
+        num[EVICTIONS] += 1
         if num[KEPT] != 0:
             _return_kept(page, num)
     p = int64(0)
     if num[EVICT_LEFT] > 0:
         num[OP_WALKED] = 1
         p = int64(head[num[CHUNKS]])
+        if page[p, TRIED] == num[EVICTIONS]:
+            p = int64(0)  # all others have been tried since
         if p != 0:
             if page[p, LEFT] != 0 and page[p, RIGHT] != 0:
                 num[PAIRS] -= 1
@@ -263,6 +268,7 @@ def evict_done(pool, p):
     emptied = page[p, LEFT] == 0 and page[p, RIGHT] == 0
     if not emptied:
         num[GIVEN_UP] += 1
+        page[p, TRIED] = num[EVICTIONS]
         if page[p, LEFT] != 0 and page[p, RIGHT] != 0:
             num[PAIRS] += 1
         else:
@@ -307,7 +313,7 @@ def create(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 
     num[HANDLE_LIMIT] = max_objects
     return build_pool(
         np.zeros((max_objects + 1, 2), np.int32),
-        np.zeros((max_pages + 1, 10), np.int32),
+        np.zeros((max_pages + 1, 11), np.int32),
         np.zeros((1, 1), np.int32),
         np.zeros(3 * lists, np.int32),
         num,

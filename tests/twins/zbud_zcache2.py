@@ -115,9 +115,10 @@ class ZbudZcache2:
         if self.kept is not None:
             self._return_kept()
         offered = []
+        tried: list[Page] = []
         for _ in range(pages):
             self.walked += 1
-            if not self.lru:
+            if not self.lru or self.lru[0] in tried:
                 break
             page = self.lru.pop(0)
             self._unlist_single(page)
@@ -128,6 +129,7 @@ class ZbudZcache2:
                     del self.objects[key]
             if page.held():
                 self.refused += 1
+                tried.append(page)
                 self.lru.append(page)
                 if len(page.held()) == 1:
                     self._file_single(page)
