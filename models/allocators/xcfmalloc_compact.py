@@ -11,7 +11,7 @@ are copied.
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, types
+from numba import int64
 
 from models.allocators.lists import lowest_list_from
 from models.allocators.pool import (
@@ -20,8 +20,7 @@ from models.allocators.pool import (
     OP_COPIED,
     OP_WALKED,
     PAGES_RETURNED,
-    Links,
-    Table,
+    Numbers,
     pool_t,
 )
 from models.allocators.xcfmalloc import (
@@ -46,9 +45,7 @@ from models.allocators.xcfmalloc import (
 from models.allocators.xcfmalloc import XCFMALLOC as WITHOUT
 from models.jit import compiled, inlined
 
-Keys = types.Array(int64, 1, "C")
-
-# columns of plan, a row for each row of block
+# plan: three numbers for each row of block
 HOME = 0  # number of the block's page, the emptiest first, from 1 on
 TARGET = 1  # the free block that gives its first bytes to this one
 AT = 2  # the offset there
@@ -72,29 +69,41 @@ def _used_bytes(block, num, first):
     return used
 
 
-@compiled(int64(pool_t, Table, Keys))
-def order_pages(pool, plan, first):
+@inlined
+def _sort(key, row, n):
+    """Order the first n keys, and their rows with them: Shell's sort (NumPy's adds more than a second of compiling)."""
+    gap = n
+    while gap > 1:
+        gap = max(gap * 4 // 9, 1)
+        for i in range(gap, n):
+            k, r = key[i], row[i]
+            at = i
+            while at >= gap and key[at - gap] > k:
+                key[at], row[at] = key[at - gap], row[at - gap]
+                at -= gap
+            key[at], row[at] = k, r
+
+
+@compiled(int64(pool_t, Numbers, Numbers, Numbers))
+def order_pages(pool, plan, key, first):
     """Number the pages in use from 1 on, the emptiest first, of those the one taken first; returns how many.
 
-    first[i] becomes the first block of page i.
+    first[i - 1] becomes the first block of page i.
     """
     block, num = pool.block, pool.num
     pages = 0
-    key = np.empty(first.shape[0], np.int64)
-    found = np.empty(first.shape[0], np.int64)
     for b in range(1, num[ROWS_USED] + 1):
         if block[b, STATE] != 0 and block[b, OFFSET] == 0:
             used = _used_bytes(block, num, b)
             if used > 0:
                 key[pages] = (used << 32) + block[b, PAGE]
-                found[pages] = b
+                first[pages] = b
                 pages += 1
-    order = np.argsort(key[:pages])
+    _sort(key, first, pages)
     for i in range(pages):
-        b = found[order[i]]
-        first[i + 1] = b
+        b = first[i]
         while b != 0:
-            plan[b, HOME] = i + 1
+            plan[3 * b + HOME] = i + 1
             b = int64(block[b, RIGHT])
     return pages
 
@@ -107,7 +116,7 @@ def _find(block, head, num, plan, need, home):
         b = int64(head[i])
         while b != 0:
             num[OP_WALKED] += 1
-            if plan[b, HOME] != home:
+            if plan[3 * b + HOME] != home:
                 return b
             b = int64(block[b, NEXT])
         i = lowest_list_from(num, i + 1)
@@ -119,8 +128,8 @@ def _promise(block, head, num, plan, b, to):
     """Give the first bytes of the free block `to` to block b; what is left of it is a free block, or nothing that any list has."""
     need = _whole(block[b, SIZE])
     _unlink(block, head, num, to)
-    plan[b, TARGET] = to
-    plan[b, AT] = block[to, OFFSET]
+    plan[3 * b + TARGET] = to
+    plan[3 * b + AT] = block[to, OFFSET]
     block[to, OFFSET] += need
     block[to, SIZE] -= need
     if block[to, SIZE] > 0:
@@ -131,7 +140,7 @@ def _promise(block, head, num, plan, b, to):
 def _take_back(block, head, num, plan, b):
     """Undo `_promise`; the free block becomes the head of its list."""
     need = _whole(block[b, SIZE])
-    to = int64(plan[b, TARGET])
+    to = int64(plan[3 * b + TARGET])
     if block[to, SIZE] > 0:
         _unlink(block, head, num, to)
     block[to, OFFSET] -= need
@@ -164,16 +173,16 @@ def _plan_page(block, head, num, plan, first, home):
 @inlined
 def _move(block, num, plan, b):
     """Copy a block to the place it was promised, and put its descriptor in front of what is left of the free block there."""
-    to = int64(plan[b, TARGET])
+    to = int64(plan[3 * b + TARGET])
     left = int64(block[to, LEFT])
     block[b, PAGE] = block[to, PAGE]
-    block[b, OFFSET] = plan[b, AT]
+    block[b, OFFSET] = plan[3 * b + AT]
     block[b, LEFT] = left
     block[b, RIGHT] = to
     block[left, RIGHT] = b
     block[to, LEFT] = b
-    plan[b, HOME] = plan[to, HOME]
-    if block[to, SIZE] == 0 and plan[b, AT] + _whole(block[b, SIZE]) == block[to, OFFSET]:  # it has given its last bytes
+    plan[3 * b + HOME] = plan[3 * to + HOME]
+    if block[to, SIZE] == 0 and plan[3 * b + AT] + _whole(block[b, SIZE]) == block[to, OFFSET]:  # it has given its last bytes
         right = int64(block[to, RIGHT])
         block[b, RIGHT] = right
         block[right, LEFT] = b
@@ -194,12 +203,12 @@ def _empty_page(block, head, num, plan, first, received):
             _drop_descriptor(block, num, b)
         else:
             _move(block, num, plan, b)
-            received[plan[b, HOME]] = 1
+            received[plan[3 * b + HOME]] = 1
         b = after
     num[PAGES_RETURNED] += 1
 
 
-@compiled(int64(pool_t, Table, Keys, Links, int64, int64))
+@compiled(int64(pool_t, Numbers, Numbers, Numbers, int64, int64))
 def empty_pages(pool, plan, first, received, pages, budget):
     """Empty the pages in their order, until `budget` are free; a page that has taken a block is not emptied.  Returns those freed."""
     block, head, num = pool.block, pool.head, pool.num
@@ -207,8 +216,8 @@ def empty_pages(pool, plan, first, received, pages, budget):
     for home in range(1, pages + 1):
         if freed >= budget:
             break
-        if received[home] == 0 and _plan_page(block, head, num, plan, first[home], home) == 1:
-            _empty_page(block, head, num, plan, first[home], received)
+        if received[home] == 0 and _plan_page(block, head, num, plan, first[home - 1], home) == 1:
+            _empty_page(block, head, num, plan, first[home - 1], received)
             freed += 1
     return freed
 
@@ -221,10 +230,9 @@ def compact(pool, budget):
     num[OP_COPIED] = 0
     if budget <= 0:
         return 0
-    plan = np.zeros((num[ROWS_USED] + 1, 3), np.int32)
-    first = np.zeros(num[ROWS_USED] + 1, np.int64)
-    received = np.zeros(num[ROWS_USED] + 1, np.int32)
-    pages = order_pages(pool, plan, first)
+    rows = num[ROWS_USED] + 1
+    plan, key, first, received = np.zeros(3 * rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    pages = order_pages(pool, plan, key, first)
     freed = empty_pages(pool, plan, first, received, pages, budget)
     _settle(num)
     return freed
