@@ -511,7 +511,8 @@ def test_both_compactions_give_most_of_what_is_free_back():
     assert all(cost < 4096 for _, cost in freed.values()), "a freed page costs less than a page of copying"
 
 
-def test_compaction_of_100_000_objects_takes_under_50_ms():
+def test_compaction_of_100_000_objects_is_quick():
+    """3 to 10 ms on a quiet machine; the bound leaves room for a busy one."""
     for name in ("slab-2011", "xcfmalloc"):
         sizes = np.random.default_rng(1).integers(100, 3900, 100_000)
         entry = next(entry for entry in REGISTRY if entry.name == name)
@@ -524,7 +525,6 @@ def test_compaction_of_100_000_objects_takes_under_50_ms():
         start = time.perf_counter()
         pages = allocator.compact(arrays.pool, PLENTY)
         seconds = time.perf_counter() - start
-        print(name, pages, arrays.num[P.MOVED], arrays.num[P.OP_COPIED], seconds)
         assert pages > 1000 and seconds < 0.5
 
 
