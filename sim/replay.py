@@ -15,7 +15,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from models.allocators import trace_text
-from models.allocators.drive import COMPACT, PLACE, RECLAIM, STATISTICS, digest, drive
+from models.allocators.drive import COMPACT, RECLAIM, STATISTICS, digest, drive, place_rows
 from models.allocators.pool import POOL_PAGES, Allocator, Answers, Objects, PoolArrays
 from models.registry import Entry, resolve
 from sim.config.parts import entry_of
@@ -137,6 +137,8 @@ class Replay:
         if code == STATISTICS:
             return self.statistics()
         if code == COMPACT and self.answers.compact is not None:
+            if self.answers.hold is not None:
+                self.answers.hold(self.arrays, self.objects)
             return self.answers.compact(self.arrays)
         if code == RECLAIM and self.answers.reclaim is not None:
             return self.answers.reclaim(self.arrays, self.objects, argument)
@@ -147,15 +149,15 @@ class Replay:
         op, ident, arg = self.trace.op, self.trace.ident, self.trace.arg
         a = self.allocator
         functions: tuple[Any, Any, Any] = (a.alloc, a.free, a.blocks)
-        place, no_tally = np.empty((CHUNK, PLACE), np.int64), np.empty((0, 0), np.int64)
-        buffer = np.empty(CHUNK * trace_text.LINE_BYTES, np.uint8)
+        place, no_tally = place_rows(CHUNK, PAGE_SIZE), np.empty((0, 0), np.int64)
+        buffer = np.empty(len(place) * trace_text.LINE_BYTES, np.uint8)
         first, end = 0, len(op)
         while first < end:
             last = min(first + CHUNK, end)
             done = drive(self.arrays.pool, *functions, op, ident, arg, first, last, self.table, place, no_tally)
             size = trace_text.write_places(op, ident, first, done, place, int(self.answers.errno), buffer)
             out.write(buffer[:size].tobytes().decode("ascii"))
-            if done < last:
+            if done < last and op[done] >= COMPACT:
                 out.writelines(line + "\n" for line in self.event(int(op[done]), int(arg[done])))
                 done += 1
             first = done
