@@ -16,6 +16,7 @@ from sim.replay import read_trace, replay, trace_name
 from tests.twins.xcfmalloc import Xcfmalloc
 from tests.twins.xvmalloc import Xvmalloc
 from tests.twins.zbud_zcache1 import ZbudZcache1
+from tests.twins.zsmalloc import Zsmalloc
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE = ROOT.parent / "shared" / "oracle"
@@ -27,7 +28,11 @@ TAGS = {
     "xcfmalloc-v2-32bit": (lambda: Xcfmalloc(rule="v2", header=32), "xcfmalloc v2 selection rule, 32-bit"),
     "xcfmalloc-v2-64bit": (lambda: Xcfmalloc(rule="v2", header=64), "xcfmalloc v2 selection rule, 64-bit"),
     "zbud-3.1": (lambda: ZbudZcache1(), "zbud of zcache 1.0, Linux 3.1.10, 64-bit"),
+    "zsmalloc-3.6": (lambda: Zsmalloc("v3.6"), "staging zsmalloc, Linux 3.6, 64-bit"),
+    "zsmalloc-6.1": (lambda: Zsmalloc("v6.1"), "zsmalloc, Linux 6.1.192 (Debian 6.1.192-2), max 4 pages per zspage"),
+    "zsmalloc-6.12-chain8": (lambda: Zsmalloc("v6.12", 8), "zsmalloc, Linux 6.12.117 (Debian 6.12.117-1~deb12u1), chain size 8"),
 }
+ERRNO = {"zsmalloc-6.1", "zsmalloc-6.12-chain8"}  # those that say why a request was refused
 
 
 def answers(path: Path, tag: str) -> list[str]:
@@ -75,10 +80,12 @@ def twin_answers(text: str, tag: str, name: str) -> list[str]:
         word, *numbers = line.split() or ["#"]
         if word == "a":
             got = twin.alloc(int(numbers[0]), int(numbers[1]))
-            shown = "E" if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
+            shown = f"E{-got if tag in ERRNO else ''}" if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
             lines.append(f"a {numbers[0]} {shown}")
         elif word == "f":
             twin.free(int(numbers[0]))
+        elif isinstance(twin, Zsmalloc) and word in ("c", "r", "s"):
+            lines += twin.answers(word)
         elif word == "r" and isinstance(twin, ZbudZcache1):
             lines.append(" ".join(["r :", *(str(who) for who, _ in twin.evict(int(numbers[0])))]))
         elif word == "s" and isinstance(twin, ZbudZcache1):
@@ -130,6 +137,7 @@ def test_defaults_are_the_64_bit_versions(tmp_path):
     assert answers(path, "xvmalloc") == answers(path, "xvmalloc-3.0-align8")
     assert answers(path, "xcfmalloc") == answers(path, "xcfmalloc-v2-64bit")
     assert answers(path, "zbud-zcache1") == answers(path, "zbud-3.1")
+    assert answers(path, "zsmalloc") == answers(path, "zsmalloc-6.12-chain8")
 
 
 def test_an_eviction_prints_what_was_lost_and_its_ids_are_dead(tmp_path):
