@@ -56,7 +56,7 @@ def lists(arrays):
         for g in range(1, num[zs.GROUPS] + 1):
             row, before, serials = int(head[c + zs.HEAD + g]), 0, []
             while row:
-                assert (page[row, zs.PREV], page[row, zs.GROUP], page[row, zs.CLASS]) == (before, g, c)
+                assert (page[row, zs.PREV], page[row, zs.CLASS]) == (before, c)
                 serials.append(int(page[row, zs.SERIAL]))
                 check_slots(arrays, row)
                 before, row = row, int(page[row, zs.NEXT])
@@ -69,21 +69,21 @@ def lists(arrays):
 
 
 def check_slots(arrays, z):
-    """A zspage's slots with a row: ascending, in use or on the chain of free ones."""
-    page, block = arrays.page, arrays.block
-    rows, row = [], int(page[z, zs.FIRST])
+    """A zspage's slots that have a place: one after the other, in use or on the chain of free ones."""
+    page, slots, row = arrays.page, {}, z
+    first, top = zs.SLOTS, int(page[z, zs.TOP])
     while row:
-        rows.append(row)
-        row = int(block[row, zs.SIBLING])
-    assert [int(block[row, zs.INDEX]) for row in rows] == list(range(page[z, zs.USED_ONCE]))
-    assert rows[-1] == page[z, zs.LAST] and all(block[row, zs.ZSPAGE] == z for row in rows)
-    chain, row = [], int(page[z, zs.FREE])
-    while row:
-        chain.append(row)
-        row = -int(block[row, zs.OWNER])
-    used = [row for row in rows if block[row, zs.OWNER] > 0]
-    assert len(used) == page[z, zs.INUSE] and sorted([*used, *chain]) == sorted(rows)
-    assert all(arrays.obj[block[row, zs.OWNER], zs.SLOT] == row for row in used)
+        assert page[row, zs.ZSPAGE] == z and page[row, zs.BASE] + first == len(slots)
+        last = zs.COLUMNS if row != top >> zs.ROW_SHIFT else top % zs.COLUMNS + 1
+        slots |= {row * zs.COLUMNS + column: int(page[row, column]) for column in range(first, last)}
+        first, row = zs.MORE_SLOTS, int(page[row, zs.MORE])
+    chain, slot = [], int(page[z, zs.FREE])
+    while slot:
+        chain.append(slot)
+        slot = -slots[slot]
+    used = [slot for slot, owner in slots.items() if owner > 0]
+    assert len(used) == page[z, zs.INUSE] and sorted([*used, *chain]) == sorted(slots)
+    assert all(arrays.obj[slots[slot], zs.SLOT] == slot for slot in used)
 
 
 class Play:
@@ -321,7 +321,7 @@ def test_a_zspage_that_does_not_get_all_its_pages_leaves_the_pool_as_it_was(vers
         assert play(many(3, 6, 3000))["a6"] == -P.ENOMEM, "the fifth of this size"
         assert num[P.MAY_TAKE] == left
         play(gone(3, 4, 5))
-        same = [i for i in range(len(num)) if i not in (P.OP_WALKED, P.WALKED, P.COPIED, P.OP_COPIED, zs.SLOTS_USED, zs.HANDLES_USED)]
+        same = [i for i in range(len(num)) if i not in (P.OP_WALKED, P.WALKED, P.COPIED, P.OP_COPIED, zs.ROWS_USED, zs.HANDLES_USED)]
         assert num[same].tolist() == [before[i] if i != zs.HANDLE_SPARE else num[i] for i in same]
     num[P.MAY_TAKE] = 3
     assert play(many(3, 6, 3000))["a6"] == [(4, 0)]
@@ -622,7 +622,7 @@ def test_slots_left_behind_in_every_class_find_room(version):
                 assert allocator.free(pool, handle) == 0
             else:
                 kept += 1
-    assert num[zs.SLOTS_USED] <= num[zs.SLOT_LIMIT] and num[zs.SLOTS_USED] > 4 * objects
+    assert num[zs.ROWS_USED] <= num[zs.ROW_LIMIT] and num[zs.ROWS_USED] > objects
 
 
 @EVERY

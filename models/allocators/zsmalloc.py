@@ -3,9 +3,10 @@
 Models drivers/staging/zsmalloc of Linux 3.6, mm/zsmalloc.c of 6.1, and that of 6.4 and later as found in 6.12.  The rules are told in
 docs/allocators.md; the plain twin is tests/twins/zsmalloc.py; the size classes are made in models/allocators/zsmalloc_classes.py.
 
-A row of `page` is a zspage, a row of `obj` an object.  A row of `block` is a slot of a zspage that was in use at least once: slots are
-handed out in ascending order, and only when none that came free is left, so those never used need no row.  `head` has, for every slot
-size, where its class begins; then the classes; then for each class the group of a zspage with 0, 1, 2 ... objects.
+A row of `obj` is an object.  A zspage is a chain of rows of `page`, each one cache line: what it is and its first slots, then more slots.
+Slots have their place in it once they were in use: they are handed out in ascending order, and only if none that came free is left, so
+those never used need nothing.  A slot has a number, 16 times its row plus its column.  `head` has, for every slot size, where its class
+begins; then the classes; then for each class the group of a zspage with 0, 1, 2 ... objects.
 """
 
 from __future__ import annotations
@@ -72,14 +73,14 @@ CHAINS = range(4, 17)
 # columns of obj; SLOT 0 = handle not in use, SIZE then links spare handles
 SLOT, SIZE = 0, 1
 
-# columns of block; rows of a zspage are linked through SIBLING in ascending order
-OWNER, ZSPAGE, INDEX, SIBLING = range(4)
-# OWNER: the object; of a free slot, minus the next free one of its zspage; SIBLING links spare rows
-
-# columns of page; NEXT links spare rows
-CLASS, INUSE, GROUP, SERIAL, NEXT, PREV, FREE, FIRST, LAST, USED_ONCE = range(10)
-# CLASS: where in head; SERIAL: of its first page; NEXT, PREV: neighbours in the list; FREE: the slot to hand out next; FIRST, LAST: rows of
-# its lowest and highest slot; USED_ONCE: how many slots have a row
+# columns of page; a slot has the row of its object, or if it is free minus the next free one of its zspage
+ZSPAGE, BASE, MORE = range(3)  # of every row
+CLASS, INUSE, SERIAL, NEXT, PREV, FREE, TOP = range(3, 10)  # of a zspage's first row
+# ZSPAGE: its first row; BASE: with a column added, the place of that slot in the zspage; MORE: its next row, links spare rows
+# CLASS: where in head; SERIAL: of its first page; NEXT, PREV: neighbours in the list; FREE: slot to hand out next, 0 if it must be one
+# never used; TOP: the highest slot ever used, in the last row
+COLUMNS, ROW_SHIFT = 16, 4
+SLOTS, MORE_SLOTS = 10, 3  # columns where slots begin, in the first row and in the others
 
 # a class, from its place in head on
 NUMBER, BYTES, PAGES, CAPACITY, HEADER, TABLE, ALLOCATED, USED, FILLED = range(9)
@@ -106,14 +107,12 @@ CLASSES_END = FIRST_OWN + 11
 ZSPAGES = FIRST_OWN + 12
 PAGES_COMPACTED = FIRST_OWN + 13
 PAGE_LIMIT = FIRST_OWN + 14
-ZSPAGES_USED = FIRST_OWN + 15
-ZSPAGE_SPARE = FIRST_OWN + 16
-SLOTS_USED = FIRST_OWN + 17
-SLOT_SPARE = FIRST_OWN + 18
-SLOT_LIMIT = FIRST_OWN + 19
-HANDLES_USED = FIRST_OWN + 20
-HANDLE_SPARE = FIRST_OWN + 21
-HANDLE_LIMIT = FIRST_OWN + 22
+ROWS_USED = FIRST_OWN + 15
+ROW_SPARE = FIRST_OWN + 16
+ROW_LIMIT = FIRST_OWN + 17
+HANDLES_USED = FIRST_OWN + 18
+HANDLE_SPARE = FIRST_OWN + 19
+HANDLE_LIMIT = FIRST_OWN + 20
 
 
 @inlined
@@ -136,18 +135,22 @@ def _settle(num):
 
 
 @inlined
-def _file(page, head, num, z):
-    """Put a zspage on the list of its group: first, or in 6.1 second if it holds less than the first.  Full ones are only counted."""
-    c, inuse = int64(page[z, CLASS]), page[z, INUSE]
-    g = int64(head[head[c + TABLE] + inuse])
-    page[z, GROUP] = g
+def _group(page, head, z):
+    """Group that a zspage belongs to."""
+    return int64(head[head[page[z, CLASS] + TABLE] + page[z, INUSE]])
+
+
+@inlined
+def _file(page, head, num, z, g):
+    """Put a zspage on the list of group g: first, or in 6.1 second if it holds less than the first.  Full ones are only counted."""
+    c = int64(page[z, CLASS])
     if num[SECOND] and head[c + COUNT + g] != 0:
         num[OP_WALKED] += 1
     head[c + COUNT + g] += 1
     if g > num[GROUPS]:
         return
     first = int64(head[c + HEAD + g])
-    if first != 0 and num[SECOND] and inuse < page[first, INUSE]:
+    if first != 0 and num[SECOND] and page[z, INUSE] < page[first, INUSE]:
         after = page[first, NEXT]
         page[first, NEXT] = z
         page[z, PREV] = first
@@ -162,9 +165,9 @@ def _file(page, head, num, z):
 
 
 @inlined
-def _unfile(page, head, num, z):
-    """Take a zspage off the list of its group."""
-    c, g = int64(page[z, CLASS]), int64(page[z, GROUP])
+def _unfile(page, head, num, z, g):
+    """Take a zspage off the list of group g."""
+    c = int64(page[z, CLASS])
     head[c + COUNT + g] -= 1
     if g > num[GROUPS]:
         return
@@ -177,15 +180,6 @@ def _unfile(page, head, num, z):
         head[c + HEAD + g] = after
         if after == 0:
             head[c + FILLED] &= ~(1 << g)
-
-
-@inlined
-def _move_if_changed(page, head, num, z):
-    """After an object came or went: to another list if the zspage is in another group now."""
-    c = int64(page[z, CLASS])
-    if head[head[c + TABLE] + page[z, INUSE]] != page[z, GROUP]:
-        _unfile(page, head, num, z)
-        _file(page, head, num, z)
 
 
 @inlined
@@ -216,19 +210,27 @@ def _emptiest(head, num, c):
 
 
 @inlined
+def _take_row(page, num, z, base):
+    """A row of zspage z (0: of a new one), whose column 0 would be slot `base`."""
+    row = int64(take_row(page, MORE, num, ROWS_USED, ROW_SPARE, num[ROW_LIMIT]))
+    page[row, ZSPAGE] = z if z != 0 else row
+    page[row, BASE] = base
+    page[row, MORE] = 0
+    return row
+
+
+@inlined
 def _new_zspage(page, head, num, c):
     """A zspage without objects, on no list yet; 0 if one of its pages is refused: then the others go back."""
     pages = int64(head[c + PAGES])
     if num[MAY_TAKE] < pages or num[PAGES_TAKEN] - num[PAGES_RETURNED] + pages > num[PAGE_LIMIT]:
         return int64(0)
-    z = int64(take_row(page, NEXT, num, ZSPAGES_USED, ZSPAGE_SPARE, num[PAGE_LIMIT]))
+    z = _take_row(page, num, 0, -SLOTS)
     page[z, CLASS] = c
     page[z, INUSE] = 0
     page[z, SERIAL] = num[PAGES_TAKEN]
     page[z, FREE] = 0
-    page[z, FIRST] = 0
-    page[z, LAST] = 0
-    page[z, USED_ONCE] = 0
+    page[z, TOP] = (z << ROW_SHIFT) + SLOTS - 1
     num[MAY_TAKE] -= pages
     num[PAGES_TAKEN] += pages
     num[ZSPAGES] += 1
@@ -238,13 +240,12 @@ def _new_zspage(page, head, num, c):
 
 
 @inlined
-def _return_zspage(page, block, head, num, z):
-    """Give the pages of an empty zspage, which is on no list, back to the VM."""
+def _return_zspage(page, head, num, z):
+    """Give the pages of an empty zspage, which is on no list, back to the VM, and its rows to the spare ones."""
     c = int64(page[z, CLASS])
     pages = int64(head[c + PAGES])
-    drop_row(block, SIBLING, num, SLOT_SPARE, int64(page[z, LAST]))
-    num[SLOT_SPARE] = page[z, FIRST]
-    drop_row(page, NEXT, num, ZSPAGE_SPARE, z)
+    page[page[z, TOP] >> ROW_SHIFT, MORE] = num[ROW_SPARE]
+    num[ROW_SPARE] = z
     num[PAGES_RETURNED] += pages
     num[ZSPAGES] -= 1
     num[LOST_INSIDE] -= (pages << num[PAGE_SHIFT]) - head[c + CAPACITY] * head[c + BYTES]
@@ -252,33 +253,35 @@ def _return_zspage(page, block, head, num, z):
 
 
 @inlined
-def _put_in(obj, page, block, num, z, row):
+def _never_used(page, num, z):
+    """The lowest slot that was never used; it has its place from here on."""
+    s = int64(page[z, TOP])
+    if s & (COLUMNS - 1) == COLUMNS - 1:
+        last = s >> ROW_SHIFT
+        row = _take_row(page, num, z, page[last, BASE] + COLUMNS - MORE_SLOTS)
+        page[last, MORE] = row
+        s = (row << ROW_SHIFT) + MORE_SLOTS - 1
+    page[z, TOP] = s + 1
+    return s + 1
+
+
+@inlined
+def _put_in(obj, page, num, z, row):
     """Put an object into the slot that came free last, or else into the lowest that was never used."""
     s = int64(page[z, FREE])
     if s != 0:
-        page[z, FREE] = -block[s, OWNER]
+        page[z, FREE] = -page[s >> ROW_SHIFT, s & (COLUMNS - 1)]
     else:
-        s = int64(take_row(block, SIBLING, num, SLOTS_USED, SLOT_SPARE, num[SLOT_LIMIT]))
-        last = page[z, LAST]
-        block[s, ZSPAGE] = z
-        block[s, INDEX] = page[z, USED_ONCE]
-        block[s, SIBLING] = 0
-        if last != 0:
-            block[last, SIBLING] = s
-        else:
-            page[z, FIRST] = s
-        page[z, LAST] = s
-        page[z, USED_ONCE] += 1
-    block[s, OWNER] = row
+        s = _never_used(page, num, z)
+    page[s >> ROW_SHIFT, s & (COLUMNS - 1)] = row
     obj[row, SLOT] = s
     page[z, INUSE] += 1
 
 
 @inlined
-def _empty_slot(page, block, s):
+def _empty_slot(page, z, s):
     """Take an object out of its slot, which is the next to be handed out."""
-    z = int64(block[s, ZSPAGE])
-    block[s, OWNER] = -page[z, FREE]
+    page[s >> ROW_SHIFT, s & (COLUMNS - 1)] = -page[z, FREE]
     page[z, FREE] = s
     page[z, INUSE] -= 1
 
@@ -289,7 +292,7 @@ def _empty_slot(page, block, s):
 @compiled(int64(pool_t, int64))
 def alloc(pool, size):
     """Store `size` bytes: handle, -EINVAL (6.12: -ENOSPC above a page) if the size is not allowed, -ENOMEM if there is no page."""
-    obj, page, block, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
     _start_operation(num)
     if size < 1:
         return -EINVAL
@@ -297,25 +300,27 @@ def alloc(pool, size):
         return -num[TOO_LARGE]
     if num[HANDLE_SPARE] == 0 and num[HANDLES_USED] >= num[HANDLE_LIMIT]:
         return -ENOMEM
-    above = size + num[ADDED] - SMALLEST
-    slot = min((above + (1 << num[STEP_SHIFT]) - 1) >> num[STEP_SHIFT], num[LAST_SLOT]) if above > 0 else int64(0)
-    c = int64(head[slot])
+    above = max(size + num[ADDED] - SMALLEST, 0)
+    c = int64(head[min((above + (1 << num[STEP_SHIFT]) - 1) >> num[STEP_SHIFT], num[LAST_SLOT])])
     z = _fullest(head, num, c)
-    fresh = z == 0
-    if fresh:
+    before = int64(0)
+    if z != 0:
+        before = _group(page, head, z)
+    else:
         num[OP_WALKED] = num[NOT_FOUND]
         z = _new_zspage(page, head, num, c)
         if z == 0:
             _settle(num)
             return -ENOMEM
     row = int64(take_row(obj, SIZE, num, HANDLES_USED, HANDLE_SPARE, num[HANDLE_LIMIT]))
-    _put_in(obj, page, block, num, z, row)
+    _put_in(obj, page, num, z, row)
     obj[row, SIZE] = size
+    now = _group(page, head, z)
+    if now != before:
+        if before != 0:
+            _unfile(page, head, num, z, before)
+        _file(page, head, num, z, now)
     head[c + USED] += 1
-    if fresh:
-        _file(page, head, num, z)
-    else:
-        _move_if_changed(page, head, num, z)
     num[OBJECTS] += 1
     num[PAYLOAD] += size
     num[META_INSIDE] += head[c + HEADER]
@@ -329,15 +334,16 @@ def alloc(pool, size):
 @compiled(int64(pool_t, int64))
 def free(pool, handle):
     """Free an object; an empty zspage gives its pages back at once.  -EINVAL if the object is not live."""
-    obj, page, block, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
     _start_operation(num)
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, SLOT] == 0:
         return -EINVAL
     s, size = int64(obj[row, SLOT]), int64(obj[row, SIZE])
-    z = int64(block[s, ZSPAGE])
+    z = int64(page[s >> ROW_SHIFT, ZSPAGE])
     c = int64(page[z, CLASS])
-    _empty_slot(page, block, s)
+    before = _group(page, head, z)
+    _empty_slot(page, z, s)
     obj[row, SLOT] = 0
     drop_row(obj, SIZE, num, HANDLE_SPARE, row)
     head[c + USED] -= 1
@@ -345,11 +351,13 @@ def free(pool, handle):
     num[PAYLOAD] -= size
     num[META_INSIDE] -= head[c + HEADER]
     num[LOST_INSIDE] -= head[c + BYTES] - head[c + HEADER] - size
-    if page[z, INUSE] == 0:
-        _unfile(page, head, num, z)
-        _return_zspage(page, block, head, num, z)
-    else:
-        _move_if_changed(page, head, num, z)
+    now = _group(page, head, z)
+    if now != before:
+        _unfile(page, head, num, z, before)
+        if now != 0:
+            _file(page, head, num, z, now)
+        else:
+            _return_zspage(page, head, num, z)
     _settle(num)
     return 0
 
@@ -357,13 +365,13 @@ def free(pool, handle):
 @compiled(int64(pool_t, int64, Numbers))
 def blocks(pool, handle, out):
     """Page serial and offset of a live object's slot; it may go on in the zspage's next page."""
-    obj, page, block, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, SLOT] == 0:
         return -EINVAL
     s = int64(obj[row, SLOT])
-    z = int64(block[s, ZSPAGE])
-    start = int64(block[s, INDEX]) * head[page[z, CLASS] + BYTES]
+    z = int64(page[s >> ROW_SHIFT, ZSPAGE])
+    start = (page[s >> ROW_SHIFT, BASE] + (s & (COLUMNS - 1))) * head[page[z, CLASS] + BYTES]
     out[0] = page[z, SERIAL] + (start >> num[PAGE_SHIFT])
     out[1] = start & (num[PAGE_SIZE] - 1)
     return 1
@@ -390,35 +398,52 @@ def compactable(pool):
 
 
 @inlined
-def _move_object(obj, page, block, head, num, s, z):
+def _move_object(obj, page, head, num, source, s, target):
     """Move the object of a slot into another zspage: its whole slot is copied."""
-    row = int64(block[s, OWNER])
-    _empty_slot(page, block, s)
-    _put_in(obj, page, block, num, z, row)
-    num[OP_COPIED] += head[page[z, CLASS] + BYTES]
+    row = int64(page[s >> ROW_SHIFT, s & (COLUMNS - 1)])
+    _empty_slot(page, source, s)
+    _put_in(obj, page, num, target, row)
+    num[OP_COPIED] += head[page[target, CLASS] + BYTES]
     num[MOVED] += 1
 
 
 @inlined
-def _put_back(page, block, head, num, z):
+def _take_off(page, head, num, z):
+    """Take a zspage off its list."""
+    _unfile(page, head, num, z, _group(page, head, z))
+
+
+@inlined
+def _put_back(page, head, num, z):
     """File a zspage that was taken off its list, or give it back if it is empty; returns the pages given back."""
-    if page[z, INUSE] != 0:
-        _file(page, head, num, z)
+    g = _group(page, head, z)
+    if g != 0:
+        _file(page, head, num, z, g)
         return int64(0)
     pages = int64(head[page[z, CLASS] + PAGES])
-    _return_zspage(page, block, head, num, z)
+    _return_zspage(page, head, num, z)
     return pages
 
 
 @inlined
-def _next_object(page, block, head, num, z, s, index):
-    """(first slot in use from slot `index` on, its number), with s the row of slot `index`; (0, capacity) if there is none.
+def _slot_behind(page, z, s):
+    """The slot behind another one, 0 if it was never used."""
+    if s == page[z, TOP]:
+        return int64(0)
+    if s & (COLUMNS - 1) != COLUMNS - 1:
+        return s + 1
+    return (int64(page[s >> ROW_SHIFT, MORE]) << ROW_SHIFT) + MORE_SLOTS
+
+
+@inlined
+def _next_object(page, head, num, z, s, index):
+    """(first slot in use from s on, its place in the zspage), with `index` the place of s; (0, capacity) if there is none.
 
     The original looks at slot after slot, those that were never used too.
     """
-    while s != 0 and block[s, OWNER] <= 0:
-        s = int64(block[s, SIBLING])
-    at = int64(block[s, INDEX]) if s != 0 else int64(head[page[z, CLASS] + CAPACITY])
+    while s != 0 and page[s >> ROW_SHIFT, s & (COLUMNS - 1)] <= 0:
+        s = _slot_behind(page, z, s)
+    at = int64(page[s >> ROW_SHIFT, BASE] + (s & (COLUMNS - 1)) if s != 0 else head[page[z, CLASS] + CAPACITY])
     num[OP_WALKED] += at - index + (s != 0)
     return s, at
 
@@ -429,36 +454,41 @@ def _is_full(page, head, z):
 
 
 @inlined
-def _compact_class_6_1(obj, page, block, head, num, c):
+def _first_slot(z):
+    return (z << ROW_SHIFT) + SLOTS
+
+
+@inlined
+def _compact_class_6_1(obj, page, head, num, c):
     """Empty the head of the emptiest group into heads of the fullest, again and again.  Returns the pages freed."""
     freed = 0
     while True:
         source = _emptiest(head, num, c)
         if source == 0:
             return freed
-        _unfile(page, head, num, source)
+        _take_off(page, head, num, source)
         if _can_free(head, c) == 0:
-            _file(page, head, num, source)
+            _put_back(page, head, num, source)
             return freed
-        s, index = int64(page[source, FIRST]), int64(0)
+        s, index = _first_slot(source), int64(0)
         while True:
             target = _fullest(head, num, c)
             if target == 0:
-                _file(page, head, num, source)
+                _put_back(page, head, num, source)
                 return freed
-            _unfile(page, head, num, target)
-            s, index = _next_object(page, block, head, num, source, s, index)
+            _take_off(page, head, num, target)
+            s, index = _next_object(page, head, num, source, s, index)
             while s != 0 and not _is_full(page, head, target):
-                _move_object(obj, page, block, head, num, s, target)
-                s, index = _next_object(page, block, head, num, source, int64(block[s, SIBLING]), index + 1)
-            _file(page, head, num, target)
+                _move_object(obj, page, head, num, source, s, target)
+                s, index = _next_object(page, head, num, source, _slot_behind(page, source, s), index + 1)
+            _put_back(page, head, num, target)
             if s == 0:
                 break
-        freed += _put_back(page, block, head, num, source)
+        freed += _put_back(page, head, num, source)
 
 
 @inlined
-def _compact_class_6_4(obj, page, block, head, num, c):
+def _compact_class_6_4(obj, page, head, num, c):
     """Fill the head of the fullest group from heads of the emptiest, while a whole zspage can be freed.  Returns the pages freed."""
     freed = 0
     target = int64(0)
@@ -467,36 +497,36 @@ def _compact_class_6_4(obj, page, block, head, num, c):
             target = _fullest(head, num, c)
             if target == 0:
                 break
-            _unfile(page, head, num, target)
+            _take_off(page, head, num, target)
         source = _emptiest(head, num, c)
         if source == 0:
             break
-        _unfile(page, head, num, source)
-        s, index = int64(page[source, FIRST]), int64(0)
+        _take_off(page, head, num, source)
+        s, index = _first_slot(source), int64(0)
         while page[source, INUSE] != 0 and not _is_full(page, head, target):
-            s, index = _next_object(page, block, head, num, source, s, index)
-            _move_object(obj, page, block, head, num, s, target)
-            s, index = int64(block[s, SIBLING]), index + 1
-        freed += _put_back(page, block, head, num, source)
+            s, index = _next_object(page, head, num, source, s, index)
+            _move_object(obj, page, head, num, source, s, target)
+            s, index = _slot_behind(page, source, s), index + 1
+        freed += _put_back(page, head, num, source)
         if _is_full(page, head, target):
-            _file(page, head, num, target)
+            _put_back(page, head, num, target)
             target = int64(0)
     if target != 0:
-        _file(page, head, num, target)
+        _put_back(page, head, num, target)
     return freed
 
 
 @compiled(int64(pool_t, int64))
 def compact(pool, budget):
     """Compact the whole pool, from the largest class down, however few pages were asked for: so does the original.  Pages freed."""
-    obj, page, block, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
+    obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
     _start_operation(num)
     freed = 0
     for c in range(num[CLASSES_END] - CLASS_WIDTH, num[CLASSES_AT] - 1, -CLASS_WIDTH):
         if num[SECOND]:
-            freed += _compact_class_6_1(obj, page, block, head, num, c)
+            freed += _compact_class_6_1(obj, page, head, num, c)
         else:
-            freed += _compact_class_6_4(obj, page, block, head, num, c)
+            freed += _compact_class_6_4(obj, page, head, num, c)
     num[PAGES_COMPACTED] += freed
     num[COPIED] += num[OP_COPIED]
     _settle(num)
@@ -517,8 +547,8 @@ def tenths(objects: int) -> list[int]:
     return [0, *(100 * inuse // objects // 10 + 1 for inuse in range(1, objects)), 11]
 
 
-def slots_at_most(classes: list[SizeClass], page_size: int, max_pages: int, max_objects: int) -> int:
-    """Slots that can ever have a row at the same time.
+def slots_at_most(classes: list[SizeClass], max_pages: int, max_objects: int) -> int:
+    """Slots of all zspages that there can ever be at the same time.
 
     A class takes a zspage only when all it has are full, so it never has more slots than objects can be, and one zspage; and
     as an empty zspage is given back, it has at most `capacity` times its live objects.  Shared out to the classes where they count most:
@@ -530,6 +560,19 @@ def slots_at_most(classes: list[SizeClass], page_size: int, max_pages: int, max_
         total += min(most, live * made.objects)
         left -= live
     return min(total, max_pages * max(-(-made.objects // made.pages) for made in classes))
+
+
+def rows_at_most(slots: int, max_pages: int, max_objects: int) -> int:
+    """Rows for so many slots: one a zspage with its first 6, and if it has n more, (n + 12) // 13, at most an eighth of all."""
+    return min(min(max_pages, max_objects) + slots // 8, (1 << 31 - ROW_SHIFT) - 2)
+
+
+def _in_cache_lines(rows: int) -> np.ndarray:
+    """A zeroed table of rows of 64 bytes, each in one cache line."""
+    line = COLUMNS * 4
+    reserve = np.zeros((rows + 1) * COLUMNS, np.int32)
+    start = -reserve.ctypes.data % line // 4
+    return reserve[start : start + rows * COLUMNS].reshape(rows, COLUMNS)
 
 
 def _build(
@@ -558,7 +601,7 @@ def _build(
         at += len(group)
     num = np.zeros(NUMBERS, np.int64)
     step = page_size // STEPS if version.merge else STEP_3_6
-    slots = slots_at_most(classes, page_size, max_pages, max_objects)
+    rows = rows_at_most(slots_at_most(classes, max_pages, max_objects), max_pages, max_objects)
     numbers = {
         PAGE_SIZE: page_size,
         PAGE_SHIFT: page_size.bit_length() - 1,
@@ -569,15 +612,15 @@ def _build(
         CLASSES_END: tables,
         PAGE_LIMIT: max_pages,
         HANDLE_LIMIT: max_objects,
-        SLOT_LIMIT: slots,
+        ROW_LIMIT: rows,
         **own,
     }
     for index, value in numbers.items():
         num[index] = value
     return build_pool(
         np.zeros((max_objects + 1, 2), np.int32),
-        np.zeros((min(max_pages, max_objects) + 1, 10), np.int32),
-        np.zeros((slots + 1, 4), np.int32),
+        _in_cache_lines(rows + 1),
+        np.zeros((1, 1), np.int32),
         head,
         num,
     )
