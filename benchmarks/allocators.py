@@ -1,10 +1,11 @@
-"""Operations a second of every allocator, and how long each takes to compile.
+"""Operations a second of every allocator, milliseconds of a compaction where there is one, and how long each takes to compile.
 
     python -m benchmarks.allocators [--compile] [TRACE ...]
 
 Without traces: one million operations on about 100,000 live objects of uniform sizes.  Beside the figures stand two calibration
 loops (dependent loads from a table of 8 MiB; dependent multiplications), so that figures of two machines, or of a busy and a quiet
-one, compare.  The allocators take turns, and the best of a few turns counts.
+one, compare.  The allocators take turns, and the best of a few turns counts.  A compaction is that of a pool that held 200,000 objects and
+has lost a random half.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from numba import int32, int64, types
 
 from models.allocators.drive import ALLOC, FREE, PLACE, drive
+from models.allocators.pool import MOVED, POOL_PAGES, no_compaction
 from models.allocators.registry import REGISTRY
 from models.jit import compiled
 from models.registry import Entry, resolve
@@ -94,6 +96,21 @@ def nanoseconds(trace: Trace, entry: Entry, skip: int) -> float:
     return (time.perf_counter() - start) / (len(op) - done) * 1e9
 
 
+def compaction(entry: Entry, live: int = 100_000) -> tuple[float, str]:
+    """Milliseconds of a compaction of so many objects, and what it did."""
+    allocator, n = resolve(entry.target), 2 * live
+    rng = np.random.default_rng(1)
+    op, ident = np.repeat(np.array([ALLOC, FREE], np.uint8), (n, live)), np.arange(n + live, dtype=np.int32)
+    ident[n:] = rng.permutation(n)[:live]
+    size, place, none = rng.integers(32, 4096, n + live), np.zeros((n + live, PLACE), np.int64), np.empty((0, 0), np.int64)
+    arrays = allocator.create(4096, 8 * n, n, **entry.preset, may_take=NO_LIMIT)
+    pool, num, table = arrays.pool, arrays.num, np.zeros((3, n), np.int32)
+    drive(pool, allocator.alloc, allocator.free, allocator.blocks, op, ident, size, 0, n + live, table, place, none)
+    pages, start = int(num[POOL_PAGES]), time.perf_counter()
+    freed = allocator.compact(pool, pages)
+    return (time.perf_counter() - start) * 1e3, f"{freed} of {pages} pages freed, {int(num[MOVED])} objects moved"
+
+
 def compile_seconds(module: str) -> float:
     """Import time of a module with an empty cache, less that of what all allocators share."""
     code = "import time; import models.allocators.drive; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
@@ -120,6 +137,10 @@ def main() -> None:
                 best[entry.name] = min(best[entry.name], nanoseconds(trace, entry, skip))
         for entry_name, cost in best.items():
             print(f"{name:20} {entry_name:24} {cost:6.0f} ns/operation {1000 / cost:6.2f} million/s")
+    for entry in REGISTRY:
+        if resolve(entry.target).compact is not no_compaction:
+            milliseconds, done = min(compaction(entry) for _ in range(REPEATS))
+            print(f"{'compaction':20} {entry.name:24} {milliseconds:6.1f} ms  {done}")
     print(calibration())
     if "--compile" in sys.argv:
         for module in sorted({entry.target.partition(":")[0] for entry in REGISTRY}):
