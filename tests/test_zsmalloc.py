@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from models.allocators import pool as P
 from models.allocators import zsmalloc as zs
 from models.allocators import zsmalloc_classes as zc
+from models.allocators import zspages as zp
 from models.allocators.drive import ALLOC, COMPACT, FREE, LIMIT
 from models.errors import InputError
 from tests.test_allocators import TALLY, answer, run
@@ -51,39 +52,39 @@ def lists(arrays):
     """The compiled pool's lists in the twin's form; links, counts and bits checked against each other, slots too."""
     head, num, page = arrays.head, arrays.num, arrays.page
     found = {}
-    for c in range(num[zs.CLASSES_AT], num[zs.CLASSES_END], zs.CLASS_WIDTH):
+    for c in range(num[zp.CLASSES_AT], num[zp.CLASSES_END], zp.CLASS_WIDTH):
         filled = 0
-        for g in range(1, num[zs.GROUPS] + 1):
-            row, before, serials = int(head[c + zs.HEAD + g]), 0, []
+        for g in range(1, num[zp.GROUPS] + 1):
+            row, before, serials = int(head[c + zp.HEAD + g]), 0, []
             while row:
-                assert (page[row, zs.PREV], page[row, zs.CLASS]) == (before, c)
-                serials.append(int(page[row, zs.SERIAL]))
+                assert (page[row, zp.PREV], page[row, zp.CLASS]) == (before, c)
+                serials.append(int(page[row, zp.SERIAL]))
                 check_slots(arrays, row)
-                before, row = row, int(page[row, zs.NEXT])
-            assert head[c + zs.COUNT + g] == len(serials)
+                before, row = row, int(page[row, zp.NEXT])
+            assert head[c + zp.COUNT + g] == len(serials)
             if serials:
                 filled |= 1 << g
-                found[int(head[c + zs.NUMBER]), g] = serials
-        assert head[c + zs.FILLED] == filled
+                found[int(head[c + zp.NUMBER]), g] = serials
+        assert head[c + zp.FILLED] == filled
     return found
 
 
 def check_slots(arrays, z):
     """A zspage's slots that have a place: one after the other, in use or on the chain of free ones."""
     page, slots, row = arrays.page, {}, z
-    first, top = zs.SLOTS, int(page[z, zs.TOP])
+    first, top = zp.SLOTS, int(page[z, zp.TOP])
     while row:
-        assert page[row, zs.ZSPAGE] == z and page[row, zs.BASE] + first == len(slots)
-        last = zs.COLUMNS if row != top >> zs.ROW_SHIFT else top % zs.COLUMNS + 1
-        slots |= {row * zs.COLUMNS + column: int(page[row, column]) for column in range(first, last)}
-        first, row = zs.MORE_SLOTS, int(page[row, zs.MORE])
-    chain, slot = [], int(page[z, zs.FREE])
+        assert page[row, zp.ZSPAGE] == z and page[row, zp.BASE] + first == len(slots)
+        last = zp.COLUMNS if row != top >> zp.ROW_SHIFT else top % zp.COLUMNS + 1
+        slots |= {row * zp.COLUMNS + column: int(page[row, column]) for column in range(first, last)}
+        first, row = zp.MORE_SLOTS, int(page[row, zp.MORE])
+    chain, slot = [], int(page[z, zp.FREE])
     while slot:
         chain.append(slot)
         slot = -slots[slot]
     used = [slot for slot, owner in slots.items() if owner > 0]
-    assert len(used) == page[z, zs.INUSE] and sorted([*used, *chain]) == sorted(slots)
-    assert all(arrays.obj[slots[slot], zs.SLOT] == slot for slot in used)
+    assert len(used) == page[z, zp.INUSE] and sorted([*used, *chain]) == sorted(slots)
+    assert all(arrays.obj[slots[slot], zp.SLOT] == slot for slot in used)
 
 
 class Play:
@@ -205,9 +206,9 @@ def test_classes_and_groups_of_a_pool_are_the_twins(version, page_size):
     head, num, twin = arrays.head, arrays.num, make_twin(version, page_size)
     for slot, size in enumerate(sorted(twin.class_of)):
         c, home = int(head[slot]), twin.class_of[size]
-        assert head[c : c + zs.HEADER + 1].tolist() == [home.index, home.size, home.pages, home.objects, twin._header(home)]
-        table = int(head[c + zs.TABLE])
-        assert head[table] == 0 and head[table + home.objects] == num[zs.GROUPS] + 1
+        assert head[c : c + zp.HEADER + 1].tolist() == [home.index, home.size, home.pages, home.objects, twin._header(home)]
+        table = int(head[c + zp.TABLE])
+        assert head[table] == 0 and head[table + home.objects] == num[zp.GROUPS] + 1
         rule = {
             "v3.6": lambda inuse, most: 1 + (inuse > most // 4),
             "v6.1": lambda inuse, most: 1 + (inuse > 3 * most // 4),
@@ -321,8 +322,8 @@ def test_a_zspage_that_does_not_get_all_its_pages_leaves_the_pool_as_it_was(vers
         assert play(many(3, 6, 3000))["a6"] == -P.ENOMEM, "the fifth of this size"
         assert num[P.MAY_TAKE] == left
         play(gone(3, 4, 5))
-        same = [i for i in range(len(num)) if i not in (P.OP_WALKED, P.WALKED, P.COPIED, P.OP_COPIED, zs.ROWS_USED, zs.HANDLES_USED)]
-        assert num[same].tolist() == [before[i] if i != zs.HANDLE_SPARE else num[i] for i in same]
+        same = [i for i in range(len(num)) if i not in (P.OP_WALKED, P.WALKED, P.COPIED, P.OP_COPIED, zp.ROWS_USED, zp.HANDLES_USED)]
+        assert num[same].tolist() == [before[i] if i != zp.HANDLE_SPARE else num[i] for i in same]
     num[P.MAY_TAKE] = 3
     assert play(many(3, 6, 3000))["a6"] == [(4, 0)]
     assert num[P.MAY_TAKE] == 0
@@ -613,8 +614,8 @@ def test_slots_left_behind_in_every_class_find_room(version):
     allocator, arrays = make(version, max_objects=objects, max_pages=1 << 20)
     pool, num, head = arrays.pool, arrays.num, arrays.head
     kept = 0
-    for c in range(num[zs.CLASSES_AT], num[zs.CLASSES_END], zs.CLASS_WIDTH):
-        size, capacity = int(head[c + zs.BYTES]) - 8, int(head[c + zs.CAPACITY])
+    for c in range(num[zp.CLASSES_AT], num[zp.CLASSES_END], zp.CLASS_WIDTH):
+        size, capacity = int(head[c + zp.BYTES]) - 8, int(head[c + zp.CAPACITY])
         handles = [allocator.alloc(pool, size) for _ in range(objects - kept)]
         assert min(handles, default=0) >= 0
         for i, handle in enumerate(handles):
@@ -622,7 +623,7 @@ def test_slots_left_behind_in_every_class_find_room(version):
                 assert allocator.free(pool, handle) == 0
             else:
                 kept += 1
-    assert num[zs.ROWS_USED] <= num[zs.ROW_LIMIT] and num[zs.ROWS_USED] > objects
+    assert num[zp.ROWS_USED] <= num[zp.ROW_LIMIT] and num[zp.ROWS_USED] > objects
 
 
 @EVERY
@@ -632,7 +633,7 @@ def test_what_an_empty_zspage_needed_is_used_again(version):
     for size in (4000, 40, 1000, 40, 4000):
         play(many(1, 300, size))
         play(gone(*range(1, 301)))
-        used.append(int(play.arrays.num[zs.ROWS_USED]))
+        used.append(int(play.arrays.num[zp.ROWS_USED]))
     assert used == [300] * 5
 
 

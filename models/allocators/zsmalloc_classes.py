@@ -91,7 +91,33 @@ def size_classes(version: Version, page_size: int = 4096) -> tuple[list[SizeClas
 
 
 def first_huge_size(version: Version, page_size: int = 4096) -> int:
-    """Smallest request that is huge, as the original tells its users (zs_huge_class_size); they then store the whole page instead."""
+    """Smallest request that is huge, as 6.1 and later tell their users (zs_huge_class_size); they then store the whole page instead."""
     classes, _ = size_classes(version, page_size)
     largest = next(made.size for made in reversed(classes) if made.pages != 1 and made.objects != 1)
     return largest - (version.handle - 1)
+
+
+def quarters(least: int, objects: int) -> list[int]:
+    """Group of a zspage with 0, 1, ... objects, up to 6.1: "almost empty" up to so many quarters, then "almost full", then full."""
+    partial = [1 if inuse <= least * objects // 4 else 2 for inuse in range(1, objects)]
+    return [0, *partial, 3]
+
+
+def tenths(objects: int) -> list[int]:
+    """The same from 6.4 on: by tenths of what it can hold."""
+    return [0, *(100 * inuse // objects // 10 + 1 for inuse in range(1, objects)), 11]
+
+
+def slots_at_most(classes: list[SizeClass], max_pages: int, max_objects: int) -> int:
+    """Slots of all zspages that there can ever be at the same time.
+
+    A class takes a zspage only when all it has are full, so it never has more slots than objects can be, and one zspage; and
+    as an empty zspage is given back, it has at most `capacity` times its live objects.  Shared out to the classes where they count most:
+    """
+    total, left = 0, max_objects
+    for made in sorted(classes, key=lambda made: -made.objects):
+        most = max_objects + made.objects
+        live = min(left, -(-most // made.objects))
+        total += min(most, live * made.objects)
+        left -= live
+    return min(total, max_pages * max(-(-made.objects // made.pages) for made in classes))

@@ -1,4 +1,4 @@
-"""zsmalloc in plain Python, all versions.  The readable specification of models/allocators/zsmalloc.py and zsmalloc_classes.py."""
+"""zsmalloc in plain Python, all versions.  The readable specification of models/allocators/zsmalloc.py and the files that it names."""
 
 from __future__ import annotations
 
