@@ -1,4 +1,4 @@
-"""Operations a second of every allocator, and how long each takes to compile.
+"""Operations a second of every allocator, milliseconds of a compaction where there is one, and how long each takes to compile.
 
     python -m benchmarks.allocators [--compile] [--compact] [TRACE ...]
 

@@ -18,6 +18,7 @@ from tests.twins.xvmalloc import Xvmalloc
 from tests.twins.z3fold import Z3fold
 from tests.twins.zbud import Zbud
 from tests.twins.zbud_zcache1 import ZbudZcache1
+from tests.twins.zsmalloc import Zsmalloc
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE = ROOT.parent / "shared" / "oracle"
@@ -31,7 +32,11 @@ TAGS = {
     "zbud-3.1": (lambda: ZbudZcache1(), "zbud of zcache 1.0, Linux 3.1.10, 64-bit"),
     "zbud-6.1": (lambda: Zbud(), "zbud, Linux 6.1.192"),
     "z3fold-6.1": (lambda: Z3fold(), "z3fold, Linux 6.1.192, one cpu, background work drained after every operation"),
+    "zsmalloc-3.6": (lambda: Zsmalloc("v3.6"), "staging zsmalloc, Linux 3.6, 64-bit"),
+    "zsmalloc-6.1": (lambda: Zsmalloc("v6.1"), "zsmalloc, Linux 6.1.192 (Debian 6.1.192-2), max 4 pages per zspage"),
+    "zsmalloc-6.12-chain8": (lambda: Zsmalloc("v6.12", 8), "zsmalloc, Linux 6.12.117 (Debian 6.12.117-1~deb12u1), chain size 8"),
 }
+SAY_WHY = {"zsmalloc-6.1", "zsmalloc-6.12-chain8"}  # beside those with evictions: they say why a request was refused
 
 
 def answers(path: Path, tag: str) -> list[str]:
@@ -75,16 +80,19 @@ def twin_answers(text: str, tag: str, name: str) -> list[str]:
     make, title = TAGS[tag]
     twin, pinned = make(), set()
     asks = isinstance(twin, Zbud | Z3fold)  # its eviction asks the owners
+    says_why = asks or tag in SAY_WHY
     lines = [f"# {title}; PAGE_SIZE 4096; trace {name}"]
     for line in text.splitlines():
         word, *numbers = line.split() or ["#"]
         if word == "a":
             got = twin.alloc(int(numbers[0]), int(numbers[1]))
-            failed = f"E{-got}" if asks and isinstance(got, int) else "E"
+            failed = f"E{-got}" if says_why and isinstance(got, int) else "E"
             shown = failed if isinstance(got, int) else " ".join(f"{page} {offset}" for page, offset in got)
             lines.append(f"a {numbers[0]} {shown}")
         elif word == "f":
             twin.free(int(numbers[0]))
+        elif isinstance(twin, Zsmalloc) and word in ("c", "r", "s"):
+            lines += twin.answers(word)
         elif word in ("b", "u"):
             (pinned.add if word == "b" else pinned.discard)(int(numbers[0]))
         elif word == "c" and asks:
@@ -146,6 +154,7 @@ def test_defaults_are_the_64_bit_versions(tmp_path):
     assert answers(path, "zbud-zcache1") == answers(path, "zbud-3.1")
     assert answers(path, "zbud") == answers(path, "zbud-6.1")
     assert answers(path, "z3fold") == answers(path, "z3fold-6.1")
+    assert answers(path, "zsmalloc") == answers(path, "zsmalloc-6.12-chain8")
 
 
 def test_an_eviction_prints_what_was_lost_and_its_ids_are_dead(tmp_path):

@@ -51,6 +51,27 @@ _ZBUD_ZCACHE1 = (
     ),
 )
 
+_ZSMALLOC = (
+    Option(
+        "version",
+        "choice",
+        "",
+        "v6.12",
+        "Linux whose rules these are: v6.1, or v6.12 for 6.4 and later",
+        "Linux 6.1 and 6.12 mm/zsmalloc.c",
+        choices=("v6.1", "v6.12"),
+    ),
+    Option(
+        "chain",
+        "choice",
+        "pages",
+        "auto",
+        "most pages of a zspage (CONFIG_ZSMALLOC_CHAIN_SIZE); auto = 8, and 4 in v6.1, which knows no other",
+        "Linux 6.12 mm/Kconfig",
+        choices=("auto", *range(4, 17)),
+    ),
+)
+
 _CHUNKED = (
     Option(
         "header",
@@ -99,6 +120,7 @@ _ZBUD1 = "models.allocators.zbud_zcache1:ZBUD_ZCACHE1"
 _ZBUD = "models.allocators.zbud:ZBUD"
 _Z3FOLD = "models.allocators.z3fold:Z3FOLD"
 _ZBLOCK_AT = "models.allocators.zblock:ZBLOCK"
+_ZS = "models.allocators.zsmalloc:ZSMALLOC"
 _POSTED_V1 = "driverdev mail of 2011-08-31, [PATCH 1/3] staging: zcache: xcfmalloc memory allocator"
 _POSTED_V2 = "driverdev mail of 2011-09-07, [PATCH v2 0/3] staging: zcache: xcfmalloc support"
 
@@ -149,6 +171,35 @@ REGISTRY = (
     Entry("zbud-6.1", _ZBUD, "zbud of zswap, Linux 6.1", "Linux 6.1.192 mm/zbud.c"),
     Entry("z3fold", _Z3FOLD, "z3fold of zswap: at most three objects a page, which move inside and between pages", "Linux 6.1 mm/z3fold.c"),
     Entry("z3fold-6.1", _Z3FOLD, "z3fold of zswap, Linux 6.1", "Linux 6.1.192 mm/z3fold.c"),
+    Entry(
+        "zsmalloc",
+        _ZS,
+        "size classes of zspages, chains of single pages that objects may cross; compaction",
+        "Linux 6.1 and 6.12 mm/zsmalloc.c",
+        _ZSMALLOC,
+    ),
+    Entry(
+        "zsmalloc-3.6",
+        f"{_ZS}_3_6",
+        "zsmalloc as it came to staging: no merged classes, no compaction",
+        "Linux 3.6 drivers/staging/zsmalloc/zsmalloc-main.c",
+    ),
+    Entry(
+        "zsmalloc-6.1",
+        _ZS,
+        "zsmalloc of 6.1: up to 4 pages a zspage, almost-empty and almost-full lists",
+        "Linux 6.1.192 mm/zsmalloc.c",
+        _ZSMALLOC,
+        {"version": "v6.1", "chain": 4},
+    ),
+    Entry(
+        "zsmalloc-6.12-chain8",
+        _ZS,
+        "zsmalloc of 6.4 and later: up to 8 pages a zspage, lists by tenths of fullness",
+        "Linux 6.12.117 mm/zsmalloc.c",
+        _ZSMALLOC,
+        {"version": "v6.12", "chain": 8},
+    ),
 )
 
 REGISTRY = (
