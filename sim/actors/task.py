@@ -35,7 +35,7 @@ from models.memory.op_state import (
     WAIT_READ,
     make_stream,
 )
-from models.memory.steps import UNMAP_STRETCH, end_process, run_ops
+from models.memory.steps import UNMAP_STRETCH, end_process, run_after_read, run_ops
 from models.memory.throttle import POLL_PAGES
 from models.workloads import stream as ops
 from models.workloads.bounds import first_wrong
@@ -196,11 +196,11 @@ class Task(Actor):
         """Go on through reads that end before anything else happens; returns the time and report of the first other step."""
         vm, own, cpus, machine = self.vm, self.own, self.vm.cpus, self.vm.machine
         while step & CODE_MASK == WAIT_READ and not step & SIGNAL_WAKE:
-            end = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
-            if not end:
+            read = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
+            if read is None:
                 break
-            now = end
-            step = run_ops(machine, stream, now, cpus.deadline(self, now))
+            now = read[0]
+            step = run_after_read(machine, stream, now, cpus.deadline(self, now), *read[1:])
         return now, step
 
     def was_killed(self) -> bool:
