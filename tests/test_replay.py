@@ -114,25 +114,26 @@ def twin_answers(text: str, tag: str, name: str) -> list[str]:
 
 
 def make_case(seed: int) -> str:
-    """A trace with every kind of line: random sizes of one kind per seed, frees of live and of other objects."""
+    """A trace with every kind of line: random sizes of one kind per seed, frees of live objects and of those that failed or were evicted."""
     rng = random.Random(seed)
     size = {
         1: lambda: rng.randint(0, 4110),
         2: lambda: int(rng.gauss(3072, 60)),
         3: lambda: rng.choice([1, 28, 64, 104, 116, 1000, 2000, 2044, 4080, 4084, 4088, 4092]),
     }[seed]
-    lines, ident = [f"# case{seed}: every kind of line, seed {seed}"], 0
+    lines, ident, left = [f"# case{seed}: every kind of line, seed {seed}"], 0, []
     for step in range(600):
         if rng.random() < (0.65 if step < 350 else 0.4):
             lines.append(f"a {ident} {size()}")
+            left.append(ident)
             ident += 1
-        else:
-            lines.append(f"f {rng.randint(0, ident + 2)}")
+        elif left:
+            lines.append(f"f {left.pop(rng.randrange(len(left)))}")
         if step % 50 == 25:
             lines.append(rng.choice(["c", "r 3", f"b {rng.randint(0, ident)}", f"u {rng.randint(0, ident)}"]))
         if step % 150 == 149:
             lines.append("s")
-    lines += [f"f {i}" for i in range(ident)] + ["s"]
+    lines += [f"f {i}" for i in left] + ["s"]
     return "\n".join(lines) + "\n"
 
 
@@ -228,7 +229,7 @@ def test_packed_or_not_is_seen_by_content(tmp_path):
 
 def test_layout_of_lines_is_free(tmp_path):
     path = tmp_path / "t.trace"
-    path.write_bytes(b"\n# a note\r\n  a 3\t100  \r\n\na 7 5000\nf 99\nf 268435455\nb 268435455\nf 3\ns")
+    path.write_bytes(b"\n# a note\r\n  a 3\t100  \r\n\na 7 5000\nf 7\nb 268435455\nf 3\ns")
     assert answers(path, "xvmalloc") == [
         "# xvmalloc, Linux 3.0.43, 64-bit, 8-byte alignment; PAGE_SIZE 4096; trace t",
         "a 3 0 8",
@@ -236,6 +237,16 @@ def test_layout_of_lines_is_free(tmp_path):
         "s 0",
         "D 14650fb0739d0383",
     ]
+
+
+def test_a_list_of_sizes_is_a_trace(tmp_path):
+    """Each size is stored in turn; 0 is not, what is above a page is stored raw; statistics at the end."""
+    path, like = tmp_path / "sizes.txt", tmp_path / "sizes.trace"
+    path.write_text("# as measured\n100\n0\n 5000 \n\n4096\n3000\n")
+    like.write_text("a 0 100\na 1 4096\na 2 4096\na 3 3000\ns\n")
+    for name in ("xcfmalloc", "zsmalloc-6.1"):
+        assert answers(path, name) == answers(like, name)
+        assert answers(path, name)[0].endswith("trace sizes")
 
 
 def test_every_registered_name_can_be_replayed():
@@ -248,7 +259,7 @@ def test_every_registered_name_can_be_replayed():
 def test_more_operations_than_a_batch(tmp_path):
     """Batches end in the middle of anything."""
     path = tmp_path / "many.trace"
-    path.write_text("".join(f"a {i} {i % 4000}\n" + (f"f {i // 2}\n" if i % 3 else "s\n" if i % 700 == 0 else "") for i in range(60_000)))
+    path.write_text("".join(f"a {i} {i % 4000}\n" + (f"f {i // 2}\n" if i % 2 else "s\n" if i % 700 == 0 else "") for i in range(60_000)))
     got = answers(path, "xvmalloc")
     twin_part = path.read_text().splitlines()[:5000]
     expected = twin_answers("\n".join(twin_part), "xvmalloc-3.0-align8", "many")
@@ -283,6 +294,13 @@ def test_more_operations_than_a_batch(tmp_path):
         (b"a 0 1\na 1 1\na 1 1\n", ":3:", "count up"),
         (b"a 5 1\ns\nf 5\na 4 1\n", ":4:", "count up"),
         (b"a 0 100\n\x7fELF\x02\x01\n", ":2:", "binary"),
+        (b"a 0 100\n# x\n\nf 0\ns\nf 0\n", ":6:", "object 0 was freed before: 'f 0'"),
+        (b"a 0 100\n f 1\na 1 100\n", ":2:", "object 1 was not allocated before: 'f 1'"),
+        (b"f 0\n", ":1:", "object 0 was not allocated before"),
+        (b"a 5 100\nf 268435455\n", ":2:", "object 268435455 was not allocated before"),
+        (b"# sizes\n100\n\n-3\n", ":4:", "not a size"),
+        (b"100\na 0 5\n", ":2:", "not a size"),
+        (b"100\n12345678901\n", ":2:", "not a size"),
         (b"\x00\x01\x02\x03", ":1:", "binary"),
         ("a 0 100\na 1 ١\n".encode(), ":2:", "binary"),
         (b"\x1f\x8b\x08\x00garbage that is no gzip", "", "gzip"),

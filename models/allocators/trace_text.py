@@ -96,6 +96,23 @@ def _operation(text, i, stop):
     return int64(code), one, two
 
 
+@compiled(int64(Ops, Ids, Buffer))
+def wrong_free(op, ident, state):
+    """The first operation that frees what was never allocated before it, or was freed before; -1 if there is none.
+
+    state: uint8[identities], zeros; afterwards 1 = allocated, 2 = freed.
+    """
+    for n in range(len(op)):
+        who = ident[n]
+        if op[n] == ALLOC:
+            state[who] = 1
+        elif op[n] == FREE:
+            if who >= len(state) or state[who] != 1:
+                return n
+            state[who] = 2
+    return -1
+
+
 @compiled(int64(Text, Ops, Ids, Numbers, Numbers))
 def parse(text, op, ident, arg, summary):
     """Fill op, ident and arg (room for one a line) from a whole trace; returns the number of operations.
