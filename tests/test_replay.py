@@ -114,7 +114,7 @@ def twin_answers(text: str, tag: str, name: str) -> list[str]:
 
 
 def make_case(seed: int) -> str:
-    """A trace with every kind of line: random sizes of one kind per seed, frees of live objects and of those that failed or were evicted."""
+    """A trace with every kind of line: random sizes of one kind per seed, frees of what is live, failed or was evicted."""
     rng = random.Random(seed)
     size = {
         1: lambda: rng.randint(0, 4110),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import int64
 
-from models.allocators.eviction import evict_pages
+from models.allocators.eviction import no_compaction_told, told_eviction
 from models.allocators.lists import drop_row, lowest_list_from, numbers_for, push, ring_first, ring_out, table_of, take_row, unlink
 from models.allocators.pool import (
     COPIED,
@@ -50,6 +50,7 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
+from models.allocators.tally import start_operation
 from models.errors import InputError
 from models.jit import compiled, uncounted
 
@@ -98,12 +99,6 @@ LAST_PASSED = FIRST_OWN + 13  # the most recent of them, 0 = none
 
 # The original's eviction walks over all pages with foreign objects at the end of the LRU, each time.  Those it came over are marked PASSED:
 # the least recent pages up to LAST_PASSED are, no others, and none of them can be evicted.  So an eviction begins in front of them.
-
-
-@uncounted
-def _start_operation(num):
-    num[OP_WALKED] = 0
-    num[OP_COPIED] = 0
 
 
 @uncounted
@@ -328,7 +323,7 @@ def _store_alone(obj, page, link, num, row):
 @uncounted
 def _alloc(pool, size):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     if size < 1:
         return -EINVAL
     if size > num[PAGE_SIZE]:
@@ -422,7 +417,7 @@ def _lost_one(obj, page, link, head, num, p):
 @uncounted
 def _free(pool, handle):
     obj, page, link, head, num = pool.obj, pool.page, pool.block, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
         return -EINVAL
@@ -452,7 +447,7 @@ def free(pool, handle):
 @uncounted
 def _evict_begin(pool):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     if num[EVICT_LEFT] <= 0:
         return 0
     if num[EVICT_AT] >= TRIES:
@@ -511,7 +506,7 @@ def evict_next(pool, p):
 @uncounted
 def _evict_done(pool, p):
     page, link, head, num = pool.page, pool.block, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     if not _is_claimed(page, num, p):
         return -EINVAL
     page[p, OFFERED] = 0
@@ -608,15 +603,8 @@ def _statistics(arrays: PoolArrays) -> list[str]:
     return [f"s {values['pages']}", f"l {values['lru']}", *unbuddied]
 
 
-def _compact(arrays: PoolArrays) -> list[str]:
-    return ["c -1 0"]
-
-
 def _reclaim(arrays: PoolArrays, objects: Objects, pages: int) -> list[str]:
-    done = evict_pages(Z3FOLD, arrays, objects, pages)
-    code = done.code if pages else -EINVAL  # the original's result before its first page
-    shown = (str(who) if agreed else f"!{who}" for who, agreed in done.offered)
-    return [" ".join(["r :", *shown, "=", str(code), str(done.pages)])]
+    return told_eviction(Z3FOLD, arrays, objects, pages)
 
 
 Z3FOLD = Allocator(
@@ -630,5 +618,5 @@ Z3FOLD = Allocator(
     evict_begin,
     evict_next,
     evict_done,
-    Answers(_title, statistics=_statistics, compact=_compact, reclaim=_reclaim),
+    Answers(_title, statistics=_statistics, compact=no_compaction_told, reclaim=_reclaim),
 )

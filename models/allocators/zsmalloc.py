@@ -38,6 +38,7 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
+from models.allocators.tally import start_operation
 from models.allocators.zsmalloc_classes import (
     CHAIN,
     HANDLE,
@@ -102,7 +103,6 @@ from models.allocators.zspages import (
     return_zspage,
     rows_at_most,
     settle,
-    start_operation,
     unfile_zspage,
 )
 from models.errors import InputError

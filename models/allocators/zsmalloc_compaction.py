@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import int64
 
 from models.allocators.pool import COPIED, MOVED, OP_COPIED, OP_WALKED, pool_t
+from models.allocators.tally import start_operation
 from models.allocators.zspages import (
     BASE,
     BYTES,
@@ -32,7 +33,6 @@ from models.allocators.zspages import (
     put_in,
     return_zspage,
     settle,
-    start_operation,
     unfile_zspage,
 )
 from models.jit import compiled, inlined

@@ -23,7 +23,6 @@ from models.allocators.pool import (
     META_INSIDE,
     META_OUTSIDE,
     OBJECTS,
-    OP_COPIED,
     OP_WALKED,
     PAGE_SIZE,
     PAGES_RETURNED,
@@ -77,12 +76,6 @@ ROW_LIMIT = FIRST_OWN + 17
 HANDLES_USED = FIRST_OWN + 18
 HANDLE_SPARE = FIRST_OWN + 19
 HANDLE_LIMIT = FIRST_OWN + 20
-
-
-@inlined
-def start_operation(num):
-    num[OP_WALKED] = 0
-    num[OP_COPIED] = 0
 
 
 @inlined
