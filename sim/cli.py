@@ -158,6 +158,20 @@ def explain_page(page: int, trace: Path) -> int:
     return DONE
 
 
+@cli.command()
+@click.argument("allocator", metavar="FILE[:NAME]")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the generated operations.")
+@click.option("--sequences", type=click.IntRange(1, 1_000_000), default=300, show_default=True, help="How many sequences are played.")
+def conformance(allocator: str, seed: int, sequences: int) -> int:
+    """Play generated operations on an allocator of your own, and say in words which rule it breaks.
+
+    FILE[:NAME] is a plug-in, or the name of an allocator.  Exit status 1 if a rule is broken.
+    """
+    from sim.conformance.command import conformance as examine
+
+    return examine(allocator, seed, sequences, sys.stdout)
+
+
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody may be there to read it
         click.echo(text, err=True)
