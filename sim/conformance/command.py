@@ -175,9 +175,9 @@ def _pages(sizes: list[int]) -> str:
 
 def _kept(name: str, kept: list[Any], seed: int) -> Iterator[str]:
     sequences, operations, sizes, evicts, compacted, replayable = kept
+    compaction = f"compaction gave back {compacted} pages" if compacted else "compaction gave nothing back"
     yield f"{name} keeps the contract: {sequences} sequences of seed {seed}, {operations} operations, pages of {_pages(sizes)}"
-    yield "  evictions were played, with refusals" if evicts else "  it has no eviction (evict_begin is None)"
-    yield f"  compaction gave back {compacted} pages" if compacted else "  compaction gave nothing back"
+    yield f"  {'evictions were played, with refusals' if evicts else 'it has no eviction (evict_begin is None)'}; {compaction}"
     if not replayable:
         yield "  `mempress replay` refuses it: its record has no answers"
 

@@ -147,9 +147,10 @@ class Player:
         if answer < -WORST_ERRNO:
             raise Broken("errno", f"alloc of {_bytes(size)} answered {answer}")
         before = self.before
-        self.look("the store that failed", totals=True)
+        self.statistics("the store that failed")
         if self.num[P.PAGES_TAKEN] == before[P.PAGES_TAKEN] and self.num[P.PAGES_RETURNED] == before[P.PAGES_RETURNED]:
             self.same("failed-store", range(TALLY.start, TALLY.stop), "the store failed and took no page")
+        self.look("the store that failed", totals=True)
         held = int(self.num[P.PAGES_TAKEN] - self.num[P.PAGES_RETURNED])
         plenty = before[P.MAY_TAKE] >= 64 and held + 64 <= self.case.max_pages and len(self.size) < self.case.max_objects
         if plenty and not self.claimed and _fits(self.allocator, self.case, self.options, size):
