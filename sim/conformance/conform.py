@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from models.allocators.pool import Allocator
+from models.allocators.pool import FIRST_OWN, Allocator
 from sim.conformance.player import Player
 from sim.conformance.record import check_record, check_reserve, page_sizes
 from sim.conformance.rules import Broken
@@ -62,7 +62,7 @@ def _play(allocator: Allocator, case: Case, options: dict[str, Any], twice: bool
         for first, second in zip(player.told, other.told, strict=False):
             if first != second:
                 raise Broken("determinism", f"on one pool '{first}', on another, after the same operations, '{second}'", len(case.steps))
-        if player.told != other.told or player.num[: len(other.num)].tolist() != other.num.tolist():
+        if player.told != other.told or player.num[:FIRST_OWN].tolist() != other.num[:FIRST_OWN].tolist():
             raise Broken("determinism", "two pools that saw the same operations have different numbers at the end", len(case.steps))
     return player
 
