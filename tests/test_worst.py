@@ -152,6 +152,8 @@ def test_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ):
         assert execute(["worst", *arguments]) == 2
         assert what in capsys.readouterr().err
+    with pytest.raises(UserError, match="allow longer ones"):
+        search(find_allocator("xvmalloc"), "walked-mean", budget=1000, limits=Limits(length=50))
     file = tmp_path / "mute.py"
     file.write_text("from models.allocators.xvmalloc import XVMALLOC\nR = XVMALLOC._replace(answers=None)\nM = {'target': 'R'}\n")
     with pytest.raises(UserError, match="has no answers"):

@@ -136,26 +136,26 @@ class Bench:
         return arrays
 
     def values(self, n: int) -> Any:
-        """The metric after each of n operations that were played; 0 where too little was done to say."""
+        """The metric after each of n operations that were played; -1 where too little was done to say."""
         tally = self.tally[:n]
         done = np.arange(1, n + 1)
         if self.metric == "pages-per-payload":
             payload = tally[:, PAYLOAD]
             enough = payload >= self.limits.page_size
-            return np.where(enough, tally[:, POOL_PAGES] * self.limits.page_size / np.maximum(payload, 1), 0.0)
+            return np.where(enough, tally[:, POOL_PAGES] * self.limits.page_size / np.maximum(payload, 1), -1.0)
         if self.metric == "walked-max":
             walked = np.where(self.op[:n] == COMPACT, 0, tally[:, OP_WALKED])
             return np.maximum.accumulate(walked).astype(float)
         if self.metric == "walked-mean":
-            return np.where(done >= MEAN_OVER, tally[:, WALKED] / done, 0.0)
+            return np.where(done >= MEAN_OVER, tally[:, WALKED] / done, -1.0)
         stored = np.cumsum(np.where((self.op[:n] == ALLOC) & (self.place[:n, 0] >= 0), self.arg[:n], 0))
-        return np.where(stored >= self.limits.page_size, tally[:, COPIED] / np.maximum(stored, 1), 0.0)
+        return np.where(stored >= self.limits.page_size, tally[:, COPIED] / np.maximum(stored, 1), -1.0)
 
     def worst(self, schedule: Schedule) -> tuple[float, int, int]:
         """The largest value of the metric on the way, after how many operations, and how many there were."""
         n = self.expand(schedule)
         if n == 0:
-            return 0.0, 0, 0
+            return -1.0, 0, 0
         self.play(n)
         values = self.values(n)
         at = int(np.argmax(values))
@@ -329,8 +329,8 @@ def search(
     tried = sum(done.result.tried for done in found) + last.tried
     best = max(best, last, key=lambda result: (result.value, -result.operations))
     best = _tidy(bench, best._replace(tried=tried))
-    if best.value <= 0:
-        raise UserError(f"{entry.name}: no sequence of up to {limits.length} operations says anything about {metric}; give more --budget")
+    if best.value < 0:
+        raise UserError(f"{entry.name}: no sequence of up to {limits.length} operations says anything about {metric}; allow longer ones")
     n = bench.expand(best.schedule)
     assert n >= best.operations
     result = Found(entry.name, metric, best.value, best.operations, best.schedule, best.tried, "")
@@ -384,7 +384,7 @@ def measure(entry: Entry, metric: str, trace: Trace, limits: Limits | None = Non
     bench = Bench(entry, metric, limits or Limits())
     n = bench.load(trace)
     if n == 0:
-        return 0.0
+        return -1.0
     arrays = bench.play(n)
     again = Replay(trace, entry, bench.limits.page_size)
     again.run(io.StringIO())

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 SINGLE_SECONDS = 5.0  # a sequence takes milliseconds: one that takes so long does not end
@@ -50,7 +51,7 @@ def main() -> None:
 
     task = json.load(sys.stdin)
     _checked_cache()
-    from sim.conformance.conform import Failure, Kept, examine
+    from sim.conformance.conform import Failure
 
     try:
         allocator = _load(task["target"])
@@ -61,6 +62,17 @@ def main() -> None:
         say(wrong=str(error))
         return
     say(loaded=True)
+    try:
+        _examine(allocator, task, say)
+    except Exception as error:  # a fault of ours, not of the plug-in
+        import traceback
+
+        say(internal=f"{type(error).__name__}: {error}", detail=traceback.format_exc())
+
+
+def _examine(allocator: Any, task: dict[str, Any], say: Callable[..., None]) -> None:
+    from sim.conformance.conform import Failure, Kept, examine
+
     if task.get("case"):
         say(failure=_isolated(allocator, task))
         return

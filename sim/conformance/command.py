@@ -76,6 +76,10 @@ def conformance(text: str, seed: int, sequences: int, out: TextIO) -> int:
     heard = _ask(task)
     if "wrong" in heard.last:
         raise UserError(heard.last["wrong"])
+    if "internal" in heard.last:
+        raise RuntimeError(
+            f"{heard.last['internal']}\n{heard.last['detail']}" if os.environ.get("MEMPRESS_DEBUG") == "1" else heard.last["internal"]
+        )
     failure = heard.last.get("failure") or _failure_of_silence(heard, task)
     if failure is None:
         out.writelines(line + "\n" for line in _kept(shown, heard.last["kept"], seed))

@@ -45,7 +45,10 @@ class Player:
         self.told: list[str] = []
         self.step = -1
         self.operations = 0
-        self.arrays = create(allocator, case, options)
+        try:
+            self.arrays = create(allocator, case, options)
+        except InputError as error:
+            raise Broken("create", f"create takes pages of {case.page_size} bytes, but refuses these limits: {error}") from None
         self.pool, self.num = self.arrays.pool, self.arrays.num
         self.out = np.zeros(ROOM, np.int64)
         self.size: dict[int, int] = {}  # of live objects, by handle
