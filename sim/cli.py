@@ -158,6 +158,37 @@ def explain_page(page: int, trace: Path) -> int:
     return DONE
 
 
+@cli.command()
+@click.argument("allocator", metavar="FILE[:NAME]")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the generated operations.")
+@click.option("--sequences", type=click.IntRange(1, 1_000_000), default=300, show_default=True, help="How many sequences are played.")
+def conformance(allocator: str, seed: int, sequences: int) -> int:
+    """Play generated operations on an allocator of your own, and say in words which rule it breaks.
+
+    FILE[:NAME] is a plug-in, or the name of an allocator.  Exit status 1 if a rule is broken.
+    """
+    from sim.conformance.command import conformance as examine
+
+    return examine(allocator, seed, sequences, sys.stdout)
+
+
+@cli.command()
+@click.argument("allocator")
+@click.option("--metric", required=True, help="pages-per-payload, walked-max, walked-mean or copied.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the search.")
+@click.option("--budget", type=click.IntRange(1000), default=20_000_000, show_default=True, help="Operations to play.")
+@click.option("--length", type=click.IntRange(1, 10_000_000), default=2000, show_default=True, help="Operations of a sequence at most.")
+@click.option("--smallest", type=click.IntRange(1, 4096), default=32, show_default=True, help="Smallest object in bytes.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Trace to write (default: worst-ALLOCATOR-METRIC.trace).")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+def worst(allocator: str, metric: str, seed: int, budget: int, length: int, smallest: int, out: Path | None, jobs: int | None) -> int:
+    """Search for the operations that make ALLOCATOR worst on a metric, and keep them as a trace."""
+    from sim.bench.worst import Limits
+    from sim.bench.worst import worst as search
+
+    return search(allocator, metric, seed, budget, Limits(length, smallest), out, jobs, sys.stdout)
+
+
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody may be there to read it
         click.echo(text, err=True)

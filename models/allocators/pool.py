@@ -139,6 +139,9 @@ class Answers(NamedTuple):
     hold: Callable[[PoolArrays, Objects], None] | None = None
 
 
+PAGES, CROSSING, SLIDING = range(3)  # layouts of an allocator, for `conformance`
+
+
 class Allocator(NamedTuple):
     """What an allocator module offers.  All compiled functions take the pool first and return int64.
 
@@ -153,6 +156,9 @@ class Allocator(NamedTuple):
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
     evict_begin/evict_next/evict_done                only where the original owns an LRU, else None; see below
     answers                                          how `replay` prints what the original reports; None: not for `replay`
+    layout                                           PAGES: a block lies in its page.  CROSSING: it may go on in the page that was
+                                                     taken next (zsmalloc).  SLIDING: the same, and objects slide together at no
+                                                     cost (a bound, no design)
 
     Eviction.  The owner of the objects calls `start_eviction(num, pages)`, and then, until evict_begin gives no more:
 
@@ -177,3 +183,4 @@ class Allocator(NamedTuple):
     evict_next: Any = None
     evict_done: Any = None
     answers: Answers | None = None
+    layout: int = PAGES

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from models.contents.tables import TABLES
 from models.registry import Entry
+from sim.config.installed import described, installed
 
 NOUNS = {
     "policies": "reclaim policy",
@@ -40,6 +41,8 @@ def entries(folder: str | None = None) -> Iterator[tuple[str, Entry]]:
 def listed(folder: str | None) -> Iterator[str]:
     """The lines of `list`: everything that a configuration can name, one line each with its source."""
     table = [(entry.name, NOUNS[home], entry.doc, entry.source) for home, entry in entries(folder)]
+    for home in (folder,) if folder else FOLDERS:
+        table += [(name, NOUNS[home], *described(point)) for name, point in installed(home).items() if name not in registry(home)]
     if folder in (None, "contents"):
         table += [(name, "table of contents", text, "measured; see models/contents/data/README.md") for name, text in TABLES.items()]
     wide = [min(max(len(row[column]) for row in table), _WIDEST) for column in range(3)]

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import core_schema
 
 from models.registry import REQUIRED, Entry, Option
+from sim.config.installed import installed
 from sim.config.names import FOLDERS, registry
-from sim.config.plugin import is_plugin, plugin
+from sim.config.plugin import installed_plugin, is_plugin, plugin
 from sim.config.problems import Problem, fail, nearest, one_of, problems_of, raise_for, show, unknown_key
 from sim.config.values import SCALARS, check, expected
 
@@ -180,14 +181,17 @@ class Settings:
 
 
 def entry_of(folder: str, kind: str) -> Entry:
-    """The registry's entry or the plug-in's.  Leaves with a problem if there is none."""
+    """The registry's entry, a plug-in's, or that of an installed package.  Leaves with a problem if there is none."""
     if is_plugin(kind):
         return plugin(kind)
     known = registry(folder)
-    if kind not in known:
-        guess = nearest(kind, known) or _elsewhere(folder, kind)
-        fail([Problem((), show(kind), f"{one_of(known)}, or a plug-in path/to/file.py:NAME", guess)])
-    return known[kind]
+    if kind in known:
+        return known[kind]
+    others = installed(folder)
+    if kind in others:
+        return installed_plugin(others[kind])
+    guess = nearest(kind, [*known, *others]) or _elsewhere(folder, kind)
+    fail([Problem((), show(kind), f"{one_of([*known, *others])}, or a plug-in path/to/file.py:NAME", guess)])
 
 
 def _elsewhere(folder: str, kind: str) -> str:

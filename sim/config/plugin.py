@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.registry import Entry, Option
+from sim.config.installed import Installed
 from sim.config.names import FOLDERS
 from sim.config.problems import Problem, fail, nearest, show
 from sim.config.values import SCALARS, Text, absolute
@@ -39,6 +40,14 @@ def plugin(kind: str) -> Entry:
         return entry
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         fail([Problem((), show(kind), f"a literal dict with `target` and `options` at {name} of {file}", str(error))])
+
+
+def installed_plugin(point: Installed) -> Entry:
+    """The entry of an installed package's plug-in.  Leaves with a problem if it is not one."""
+    if point.file is None:
+        fail([Problem((), show(point.name), f"an installed plug-in; there is no module {point.module} any more")])
+    entry = plugin(f"{point.file}:{point.attribute}")
+    return entry._replace(name=point.name, target=f"{point.module}:{entry.target.rpartition(':')[2]}")
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, Validati
 from models.memory.settings import COSTS, SCHEDULER, SYSCTL
 from models.registry import REQUIRED, Option
 from sim.config import checks
+from sim.config.installed import installed
+from sim.config.names import registry
 from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settings
 from sim.config.plugin import is_plugin
 from sim.config.problems import fail, problems_of, raise_for, wrong
@@ -325,6 +327,8 @@ class Config(Section):
             files.update(_files(part.entry.options, part.options))
             if is_plugin(part.kind):
                 files.add(part.kind.rpartition(":")[0])
+            elif part.kind not in registry(part.folder):
+                files.add(str(installed(part.folder)[part.kind].file))
         return [Path(name) for name in sorted(files)]
 
 

@@ -97,7 +97,8 @@ given ones; keys are dotted, as for `--set`. At most 100,000 runs (cases times r
 
 **Plug-ins.** `kind: path/to/file.py:NAME` uses a part from a file of your own. NAME is a literal dict in that file, which is read without
 running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "options": [{"name": "...", "type": "int", "default": 3}, ...]}`.
-`target` is the attribute of the same file that a run uses; an option has the fields of `models.registry.Option`.
+`target` is the attribute of the same file that a run uses; an option has the fields of `models.registry.Option`. An installed package can
+bring such parts by entry points of the groups `mempress.allocators`, `mempress.policies` and so on (docs/write-an-allocator.md).
 """
 
 

@@ -1,0 +1,1 @@
+"""Allocators side by side, and their worst cases."""
