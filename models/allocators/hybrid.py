@@ -22,6 +22,7 @@ from models.allocators.lists import drop_row, take_row
 from models.allocators.pool import (
     COPIED,
     COPY_ON_LOAD,
+    CROSSING,
     EINVAL,
     ENOMEM,
     FIRST_OWN,
@@ -286,4 +287,4 @@ def _title(page_size: int, options: dict[str, Any]) -> str:
     return f"hybrid, {options.get('below', 'xvmalloc')} up to {limit} bytes, {options.get('above', 'xcfmalloc')} above"
 
 
-HYBRID = Allocator(create, alloc, free, compact, blocks, stat, counters, answers=Answers(_title, errno=False))
+HYBRID = Allocator(create, alloc, free, compact, blocks, stat, counters, answers=Answers(_title, errno=False), layout=CROSSING)

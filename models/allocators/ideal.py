@@ -24,6 +24,7 @@ from models.allocators.pool import (
     PAGES_RETURNED,
     PAGES_TAKEN,
     PAYLOAD,
+    SLIDING,
     Allocator,
     Answers,
     Numbers,
@@ -163,4 +164,4 @@ def _title(page_size: int, options: dict[str, Any]) -> str:
     return "ideal, payload bytes only"
 
 
-IDEAL = Allocator(create, alloc, free, no_compaction, blocks, always_exact, counters, answers=Answers(_title, errno=False))
+IDEAL = Allocator(create, alloc, free, no_compaction, blocks, always_exact, counters, answers=Answers(_title, errno=False), layout=SLIDING)

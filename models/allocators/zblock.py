@@ -17,6 +17,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 
 from models.allocators.lists import drop_row, numbers_for, put_first, put_last, take_out, take_row
 from models.allocators.pool import (
+    CROSSING,
     EINVAL,
     ENOMEM,
     ENOSPC,
@@ -272,4 +273,4 @@ def _title(page_size: int, options: dict[str, Any]) -> str:
     return f"zblock, table of {TABLES[options.get('table', 'final')].posted}"
 
 
-ZBLOCK = Allocator(create, alloc, free, no_compaction, blocks, always_exact, counters, answers=Answers(_title))
+ZBLOCK = Allocator(create, alloc, free, no_compaction, blocks, always_exact, counters, answers=Answers(_title), layout=CROSSING)

@@ -15,6 +15,7 @@ from numba import int64
 from models.allocators.lists import drop_row, take_row
 from models.allocators.pool import (
     COPIED,
+    CROSSING,
     EINVAL,
     ENOMEM,
     ENOSPC,
@@ -358,7 +359,16 @@ ZSMALLOC = Allocator(
     always_exact,
     counters,
     answers=Answers(_title, statistics=_statistics, compact=_compact, reclaim=_reclaim),
+    layout=CROSSING,
 )
 ZSMALLOC_3_6 = Allocator(
-    create_3_6, alloc, free, no_compaction, blocks, always_exact, counters_3_6, answers=Answers(_title_3_6, errno=False)
+    create_3_6,
+    alloc,
+    free,
+    no_compaction,
+    blocks,
+    always_exact,
+    counters_3_6,
+    answers=Answers(_title_3_6, errno=False),
+    layout=CROSSING,
 )
