@@ -18,10 +18,11 @@ PLACES = {
     "policies": "`reclaim.policy`",
     "backends": "`backend`",
     "devices": "`devices.NAME`",
-    "allocators": "an allocator of a backend, and `mempress replay`",
+    "allocators": "an allocator of a backend, `mempress replay`, and `allocators[]` of the [bench](allocator-bench.md)",
     "compressors": "a compressor of a backend",
-    "contents": "`workloads[].contents`",
+    "contents": "`workloads[].contents`, and `sizes[]` of the [bench](allocator-bench.md)",
     "workloads": "`workloads[]`, and the parts of phases and mix",
+    "lifetimes": "`lifetimes[]` of the [bench](allocator-bench.md)",
 }
 
 
