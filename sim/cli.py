@@ -87,12 +87,30 @@ def run(
 @cli.command()
 @_CONFIG
 @_SETS
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the bench's folder is made.")
+@click.option("--again", is_flag=True, help="Run cases again that are there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--page", type=click.Path(path_type=Path), default=None, help="Also write the page of questions and answers to this file.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def allocators(config: str, sets: tuple[str, ...], out: Path, again: bool, jobs: int | None, page: Path | None, quiet: bool) -> int:
+    """Put the allocators of CONFIG side by side, under the same operations, and write results and a report."""
+    from sim.bench.load import load
+
+    loaded = load(config, sets)
+    from sim.bench.run import run as run_bench
+
+    return run_bench(loaded, out=out, again=again, jobs=jobs, quiet=quiet, page=page)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
 def check(config: str, sets: tuple[str, ...]) -> int:
     """Check CONFIG without running it; print every value and where it comes from."""
-    from sim.config.load import load
+    from sim.config.load import any_load
     from sim.config.text import checked
 
-    _echo(checked(load(config, sets)))
+    _echo(checked(any_load(config, sets)))
     return DONE
 
 

@@ -306,6 +306,16 @@ def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
     return _build(root, report, fixed, {"yaml": True})
 
 
+def any_load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Any:
+    """As `load`; a configuration of the allocators' bench is read too (a sim.bench.load.LoadedBench)."""
+    root, report, fixed = read(path, sets)
+    if is_bench(root):
+        from sim.bench.load import build
+
+        return build(root, report)
+    return _build(root, report, fixed, {"yaml": True})
+
+
 def prepare(config: Config) -> Loaded:
     """What `load` makes of a file, from a configuration made in Python: its sweep is expanded.  Raises UserError."""
     where = Where("Config")

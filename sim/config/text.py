@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from models.registry import Option
 from sim.config.load import Loaded
@@ -26,8 +27,11 @@ PLACES = {
 }
 
 
-def checked(loaded: Loaded) -> Iterator[str]:
-    """The lines of `check`: every effective value, what it is, and where it comes from; then the sweep's cases."""
+def checked(loaded: Any) -> Iterator[str]:
+    """The lines of `check`: every effective value, what it is, and where it comes from; then the cases.
+
+    loaded: a configuration of a VM (sim.config.load.Loaded) or of the allocators' bench (sim.bench.load.LoadedBench).
+    """
     table = []
     for leaf in leaves(loaded.config):
         key = dotted(leaf.path)
@@ -39,12 +43,23 @@ def checked(loaded: Loaded) -> Iterator[str]:
     for key, value, origin in table:
         yield f"{key:<{wide_key}}  {value:<{wide_value}}  {origin}"
     yield ""
+    yield from _cases(loaded) if isinstance(loaded, Loaded) else _bench_cases(loaded)
+
+
+def _cases(loaded: Loaded) -> Iterator[str]:
     if loaded.config.sweep is not None:
         yield from ("case  " + case.name for case in loaded.cases[:50])
         if len(loaded.cases) > 50:
             yield f"      ... and {len(loaded.cases) - 50} more"
     runs = sum(case.config.replications for case in loaded.cases)
     yield f"{_number(len(loaded.cases), 'case')}, {_number(runs, 'run')}, from {', '.join(loaded.files)}: nothing wrong"
+
+
+def _bench_cases(loaded: Any) -> Iterator[str]:
+    config = loaded.config
+    sequences = len(config.sizes) * len(config.lifetimes) + len(config.traces)
+    what = f"{_number(len(config.allocators), 'allocator')}, {_number(sequences, 'sequence')}, {_number(config.replications, 'replication')}"
+    yield f"{what}, from {', '.join(loaded.files)}: nothing wrong"
 
 
 def _number(count: int, noun: str) -> str:
