@@ -18,7 +18,6 @@ from models.allocators.pool import (
     PAGES_TAKEN,
     PAYLOAD,
     POOL_PAGES,
-    Numbers,
     PoolArrays,
     alloc_t,
     build_pool,

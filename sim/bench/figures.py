@@ -37,6 +37,7 @@ METRICS: dict[str, Metric] = {
     "loss_internal": Metric("%", "of the pool pages: lost by rounding inside blocks in use", "space", "worse"),
     "loss_external": Metric("%", "of the pool pages: free space that holds nothing", "space", "worse"),
     "metadata_outside": Metric("%", "of the pool pages: M, descriptors and handles", "space", "worse"),
+    "raw": Metric("%", "R / (S + R): pages that the caller keeps whole because the allocator refused them", "space", "worse"),
     "refused": Metric("%", "of the stores: refused by the allocator", "space", "worse"),
     "peak_pages": Metric("pages", "most pool pages after any operation", "peak", "worse"),
     "peak_payload": Metric("KiB", "most payload after any operation", "peak"),
@@ -113,6 +114,7 @@ def _space(sums: Mapping[str, float], page: int) -> dict[str, float]:
     return {
         "effective_compression": _share(used, sums["objects"]),
         "memory_used": _share(used + sums["refused"], sums["objects"] + sums["refused"]),
+        "raw": _share(sums["refused"], sums["objects"] + sums["refused"]),
         "compression_ratio": _share(sums["objects"] * page, sums["payload"], 1.0),
         "density": _share(sums["objects"], sums["pages"], 1.0),
         "fragmentation_loss": _share(bytes_held - sums["payload"], bytes_held),
