@@ -87,7 +87,9 @@ def run(
 @cli.command()
 @_CONFIG
 @_SETS
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the bench's folder is made.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the bench's folder is made."
+)
 @click.option("--again", is_flag=True, help="Run cases again that are there already.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
 @click.option("--page", type=click.Path(path_type=Path), default=None, help="Also write the page of questions and answers to this file.")

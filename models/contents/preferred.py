@@ -18,7 +18,9 @@ def build(options: dict[str, Any], context: ContentContext) -> Rows:
     smallest, largest, low, high = options["min"], options["max"], options["low"], options["high"]
     low, high = smallest if low is None else low, largest if high is None else high
     if not 1 <= smallest <= low <= high <= largest <= context.page_size:
-        raise InputError(f"contents preferred: min {smallest}, low {low}, high {high}, max {largest} must rise from 1 to {context.page_size}")
+        raise InputError(
+            f"contents preferred: min {smallest}, low {low}, high {high}, max {largest} must rise from 1 to {context.page_size}"
+        )
     rng = np.random.Generator(np.random.PCG64(context.seed))
     inside = rng.random(options["rows"]) < options["share"]
     span = rng.random(options["rows"])

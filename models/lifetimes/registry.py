@@ -19,7 +19,9 @@ REGISTRY = (
         (
             _LIVE,
             _OPERATIONS,
-            Option("reuse", "float", "", 0.5, "share of the accesses that use a random live object, and so make it the youngest", "", 0.0, 0.99),
+            Option(
+                "reuse", "float", "", 0.5, "share of the accesses that use a random live object, and so make it the youngest", "", 0.0, 0.99
+            ),
         ),
     ),
     Entry(
@@ -47,7 +49,8 @@ REGISTRY = (
         "ramzswap, compcache wiki: figures before and after an interrupted swapoff",
         (
             _LIVE,
-            Option("churn", "float", "", 4.0, "replacements before, as a multiple of `live`", "", 0.0, 1000.0),
+            Option("peak", "float", "", 1.0, "objects at the pool's peak, as a multiple of `live`; random ones go until `live` are left", "", 1.0, 100.0),
+            Option("churn", "float", "", 4.0, "replacements at the peak, as a multiple of the objects there", "", 0.0, 1000.0),
             Option("share", "float", "", 0.592, "part of the slots that is freed", "60,852 of the 102,777 pages published", 0.0, 1.0),
         ),
     ),

@@ -150,9 +150,7 @@ def run(
     tried, done_compactions = [], []
     first = 0
     for last in ends:
-        driver.measure(
-            pool.pool, allocator.alloc, allocator.free, ops.op, ops.ident, ops.arg, first, last, handles, cost, histogram, total
-        )
+        driver.measure(pool.pool, allocator.alloc, allocator.free, ops.op, ops.ident, ops.arg, first, last, handles, cost, histogram, total)
         frees = int(total[driver.FREES])
         if every and last % every == 0:
             allocator.stat(pool.pool)

@@ -67,7 +67,9 @@ class Sizes(Named):
     common: ClassVar[tuple[Option, ...]] = (
         _NAME_OPTION,
         Option("compressor", "part:compressors", "", "lz4", "whose sizes"),
-        Option("header", "size", "B", "0B", "bytes that the caller adds to each object", "zcache of Linux 3.1: 40 B, and 36 B on i386", 0, 4096),
+        Option(
+            "header", "size", "B", "0B", "bytes that the caller adds to each object", "zcache of Linux 3.1: 40 B, and 36 B on i386", 0, 4096
+        ),
         Option(
             "largest",
             "size",
@@ -77,7 +79,14 @@ class Sizes(Named):
             "zcache of Linux 3.1: zv_max_zsize",
             1,
         ),
-        Option("same_filled", "choice", "", "skip", "same-filled pages: left out, or stored as the compressor makes them", choices=("skip", "store")),
+        Option(
+            "same_filled",
+            "choice",
+            "",
+            "skip",
+            "same-filled pages: left out, or stored as the compressor makes them",
+            choices=("skip", "store"),
+        ),
         Option("order", "choice", "", "address", "the table from a random row on, or shuffled", choices=("address", "shuffled")),
     )
 
@@ -111,9 +120,9 @@ class BenchConfig(Section):
         list[Annotated[Any, Key("int", "operations", "compact after so many operations, or never", "", 1, 2**40, default=NEVER)]],
         Field(min_length=1),
     ] = [NEVER]
-    baseline: Annotated[str, Key("str", "", "name of the allocator that paired differences are taken from; unset = the first", default=None)] = (
-        as_written(None)
-    )
+    baseline: Annotated[
+        str, Key("str", "", "name of the allocator that paired differences are taken from; unset = the first", default=None)
+    ] = as_written(None)
     samples: Annotated[int, Key("int", "", "moments of each case at which the pool is looked at", "", 2, 100_000)] = 200
     probes: Annotated[int, Key("int", "", "moments at which a copy of the pool is compacted, to see what that would free", "", 0, 1000)] = 8
     picture: Annotated[int, Key("int", "pages", "pages of each pool that the report draws", "", 0, 1000)] = 24
@@ -158,7 +167,9 @@ def _problems(config: BenchConfig) -> Iterator[Problem]:
     ):
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield Problem((key, index), f"{show(name)} a second time", "a `name` of its own" if key != "traces" else "a file name of its own")
+                yield Problem(
+                    (key, index), f"{show(name)} a second time", "a `name` of its own" if key != "traces" else "a file name of its own"
+                )
     if bool(config.sizes) != bool(config.lifetimes):
         missing, there = ("lifetimes", "sizes") if config.sizes else ("sizes", "lifetimes")
         yield Problem((there,), f"{there} without {missing}", f"both: every one of the {there} is combined with every one of the {missing}")
@@ -172,4 +183,3 @@ def _problems(config: BenchConfig) -> Iterator[Problem]:
     for index, part in enumerate(config.sizes):
         if part.options["largest"] is not None and part.options["largest"] > config.page_size:
             yield Problem(("sizes", index, "largest"), show(part.options["largest"]), f"at most the page size, {config.page_size} B")
-

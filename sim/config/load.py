@@ -302,7 +302,9 @@ def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
     root, report, fixed = read(path, sets)
     if is_bench(root):
         where = root.keys["allocators"]
-        raise UserError(f"{where}: allocators: found a configuration of the allocators' bench; expected one of a VM; use mempress allocators")
+        raise UserError(
+            f"{where}: allocators: found a configuration of the allocators' bench; expected one of a VM; use mempress allocators"
+        )
     return _build(root, report, fixed, {"yaml": True})
 
 

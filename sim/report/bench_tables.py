@@ -112,7 +112,8 @@ def grid(document: Document, metric: str, title: str) -> Grid | None:
     for name in names_of(document):
         by_sequence = {case["sequence"]: case for case in cases_of(document, name)}
         cells = [
-            cell(by_sequence[column]["scalars"].get(metric), document["replications"]) if column in by_sequence else ABSENT for column in columns
+            cell(by_sequence[column]["scalars"].get(metric), document["replications"]) if column in by_sequence else ABSENT
+            for column in columns
         ]
         over = average(list(by_sequence.values()), metric)
         rows.append((name, cells, plain(over.mean, 4) if over else "–"))
@@ -137,7 +138,13 @@ def differences(document: Document, metric: str) -> Grid | None:
     for name in names:
         scalars = [found.get((name, column)) for column in columns]
         means = [scalar["mean"] for scalar in scalars if scalar and scalar["mean"] is not None]
-        rows.append((name, [_signed(cell(scalar, document["replications"])) for scalar in scalars], _sign(sum(means) / len(means)) if means else "–"))
+        rows.append(
+            (
+                name,
+                [_signed(cell(scalar, document["replications"])) for scalar in scalars],
+                _sign(sum(means) / len(means)) if means else "–",
+            )
+        )
     return Grid(metric, f"{metric} less that of {base}", figures.describe(metric).unit, columns, rows)
 
 
@@ -196,7 +203,9 @@ def print_bench(document: Document, folder: Path, report: Path, reused: Sequence
     for table in _tables(document):
         console.print(table)
     if document["replications"] > 1:
-        console.print("Means over the replications, ± half of the 95 % interval; differences between allocators are in the report.", style="dim")
+        console.print(
+            "Means over the replications, ± half of the 95 % interval; differences between allocators are in the report.", style="dim"
+        )
     if reused:
         total = len(document["cases"]) + (len(document["allocators"]) if document["config"]["density"] else 0)
         console.print(f"{len(reused)} of {total} cases were there already and were not repeated (--again repeats them).", style="dim")
