@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 def sequences_of(config: BenchConfig) -> list[OpSequence]:
     """Every lifetime with all sizes, then the traces."""
-    pairs = [OpSequence(f"{sizes.name}/{lifetime.name}", sizes, lifetime, "") for lifetime in config.lifetimes for sizes in config.sizes]
+    pairs = [OpSequence(f"{sizes.name}/{lifetime.name}", sizes, lifetime, "") for sizes, lifetime in config.pairs()]
     return pairs + [OpSequence(trace_name(trace), None, None, trace) for trace in config.traces]
 
 

@@ -58,6 +58,10 @@ class Lifetime(Named):
     """When objects come and go."""
 
     folder: ClassVar[str] = "lifetimes"
+    common: ClassVar[tuple[Option, ...]] = (
+        _NAME_OPTION,
+        Option("sizes", "list:str", "", None, "names of the sizes that it is combined with; unset = all"),
+    )
 
 
 class Sizes(Named):
@@ -142,6 +146,12 @@ class BenchConfig(Section):
         """The configuration that `resolved` described.  Raises UserError."""
         return cls(**data)
 
+    def pairs(self) -> Iterator[tuple[Sizes, Lifetime]]:
+        """Every lifetime with all sizes that it is combined with."""
+        for lifetime in self.lifetimes:
+            wanted = lifetime.options["sizes"]
+            yield from ((sizes, lifetime) for sizes in self.sizes if wanted is None or sizes.name in wanted)
+
     def input_files(self) -> list[Path]:
         """Every file whose content decides the results."""
         named = files_of(part for _, part in parts_of([self.allocators, self.sizes, self.lifetimes]))
@@ -175,6 +185,11 @@ def _problems(config: BenchConfig) -> Iterator[Problem]:
         yield Problem((there,), f"{there} without {missing}", f"both: every one of the {there} is combined with every one of the {missing}")
     elif not config.sizes and not config.traces and config.density is None:
         yield Problem((), "nothing to do", "`sizes` and `lifetimes`, or `traces`, or `density`")
+    known = [part.name for part in config.sizes]
+    for index, lifetime in enumerate(config.lifetimes):
+        for place, name in enumerate(lifetime.options["sizes"] or []):
+            if name not in known:
+                yield Problem(("lifetimes", index, "sizes", place), show(name), one_of(known), nearest(name, known))
     names = [part.name for part in config.allocators]
     if config.baseline is not None and config.baseline not in names:
         yield Problem(("baseline",), show(config.baseline), one_of(names), nearest(config.baseline, names))

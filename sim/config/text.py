@@ -57,7 +57,7 @@ def _cases(loaded: Loaded) -> Iterator[str]:
 
 def _bench_cases(loaded: Any) -> Iterator[str]:
     config = loaded.config
-    sequences = len(config.sizes) * len(config.lifetimes) + len(config.traces)
+    sequences = len(list(config.pairs())) + len(config.traces)
     what = (
         f"{_number(len(config.allocators), 'allocator')}, {_number(sequences, 'sequence')}, {_number(config.replications, 'replication')}"
     )
