@@ -130,8 +130,9 @@ def list_names(kind: str | None) -> int:
 
 
 @cli.command()
+@click.option("--bench", is_flag=True, help="Of a configuration of `mempress allocators`.")
 @click.option("--markdown", is_flag=True, hidden=True, help="Print docs/configuration.md instead.")
-def schema(markdown: bool) -> int:
+def schema(bench: bool, markdown: bool) -> int:
     """Print the JSON Schema of a configuration, for editors."""
     if markdown:
         from sim.config.text import markdown as reference
@@ -142,6 +143,11 @@ def schema(markdown: bool) -> int:
 
     from sim.config.reference import json_schema
 
+    if bench:
+        from sim.bench.schema import BenchConfig
+
+        click.echo(json.dumps(json_schema(BenchConfig), indent=2, ensure_ascii=False))
+        return DONE
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return DONE
 

@@ -53,9 +53,9 @@ class Case(NamedTuple):
 
 
 def sequences_of(config: BenchConfig) -> list[OpSequence]:
-    """Every lifetime with all sizes, then the traces."""
-    pairs = [OpSequence(f"{sizes.name}/{lifetime.name}", sizes, lifetime, "") for sizes, lifetime in config.pairs()]
-    return pairs + [OpSequence(trace_name(trace), None, None, trace) for trace in config.traces]
+    """Every lifetime with its sizes, then the traces."""
+    sources: list[tuple[Sizes | None, Lifetime | None, str]] = [*((*pair, "") for pair in config.pairs()), *((None, None, t) for t in config.traces)]
+    return [OpSequence(name, *source) for name, source in zip(config.sequence_names(), sources, strict=True)]
 
 
 def can_compact(part: Allocator) -> bool:

@@ -161,8 +161,8 @@ def _prepare(jobs: Sequence[Job], config: BenchConfig) -> None:
                 raise UserError(str(error), f"allocators.{index}") from None
     if any(job.case is not None for job in jobs):
         jobs[0].source.prepare()
-        for part in config.lifetimes:
-            resolve(part.entry.target)
+        for lifetime in config.lifetimes:
+            resolve(lifetime.entry.target)
     report_compile_time()
 
 

@@ -152,6 +152,10 @@ class BenchConfig(Section):
             wanted = lifetime.options["sizes"]
             yield from ((sizes, lifetime) for sizes in self.sizes if wanted is None or sizes.name in wanted)
 
+    def sequence_names(self) -> list[str]:
+        """SIZES/LIFETIME of every pair, then the traces."""
+        return [f"{sizes.name}/{lifetime.name}" for sizes, lifetime in self.pairs()] + [trace_name(path) for path in self.traces]
+
     def input_files(self) -> list[Path]:
         """Every file whose content decides the results."""
         named = files_of(part for _, part in parts_of([self.allocators, self.sizes, self.lifetimes]))
@@ -193,6 +197,11 @@ def _problems(config: BenchConfig) -> Iterator[Problem]:
     names = [part.name for part in config.allocators]
     if config.baseline is not None and config.baseline not in names:
         yield Problem(("baseline",), show(config.baseline), one_of(names), nearest(config.baseline, names))
+    endings = ["" if every == NEVER else f"/every={every}" for every in config.compaction]
+    cases = [f"{name}/{sequence}{ending}" for sequence in config.sequence_names() for name in names for ending in endings]
+    for index, figure in enumerate(config.published):
+        if figure.case not in cases:
+            yield Problem(("published", index, "case"), show(figure.case), one_of(cases), nearest(figure.case, cases))
     if len(set(map(str, config.compaction))) < len(config.compaction):
         yield Problem(("compaction",), "a value twice", "each value once")
     for index, part in enumerate(config.sizes):

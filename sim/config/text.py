@@ -119,6 +119,19 @@ running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "opti
 """
 
 
+def _bench() -> Iterator[str]:
+    """The keys of a configuration of `mempress allocators`."""
+    from sim.bench.schema import Allocator, BenchConfig, Lifetime, Sizes
+
+    where = "[allocator-bench.md](allocator-bench.md)"
+    yield from ("## Allocators' bench", "", f"A file for `mempress allocators` is not one of a VM; it has these keys ({where}):", "")
+    yield from _table([(row.path, row.option) for row in rows(BenchConfig)])
+    yield from ("", "Beside the settings of their kind, the items of its lists have:", "")
+    parts = (("allocators", Allocator), ("sizes", Sizes), ("lifetimes", Lifetime))
+    yield from _table([(f"{place}[].{name}", option) for place, part in parts for name, option in flat(part.common)])
+    yield ""
+
+
 def markdown() -> Iterator[str]:
     """The lines of docs/configuration.md."""
     yield from _HEAD.splitlines()
@@ -131,6 +144,7 @@ def markdown() -> Iterator[str]:
         yield ""
         yield from _table(found)
         yield ""
+    yield from _bench()
     for folder, noun in NOUNS.items():
         yield from (f"## {folder}", "", f"Used at: {PLACES[folder]}.", "")
         if folder == "workloads":

@@ -37,7 +37,7 @@ class Bench(NamedTuple):
         kinds = {item["name"]: item["kind"] for item in self.document["allocators"]}
         there = [name for name in names_of(self.document) if kinds[name].startswith(family)]
         exact = [name for name in names_of(self.document) if family in (name, kinds[name])]
-        return (exact or there[-1:] or [None])[0]
+        return next(iter([*exact, *there[-1:]]), None)
 
     def all_of(self, *families: str) -> list[str]:
         """Those of the families that are there."""
@@ -97,7 +97,8 @@ def _case(bench: Bench, name: str, sequence: str) -> Document | None:
 
 def compared(bench: Bench, one: str, other: str, metric: str) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
     """(sequences where `one` is lower, where it is not), each with the difference one - other."""
-    lower, higher = [], []
+    lower: list[tuple[float, str]] = []
+    higher: list[tuple[float, str]] = []
     for sequence in bench.document["sequences"]:
         a, b = _case(bench, one, sequence), _case(bench, other, sequence)
         left, right = (None if case is None else value_of(case, metric) for case in (a, b))
@@ -209,7 +210,8 @@ LOSSES = (
 
 def _more_and_less(bench: Bench, one: str, other: str) -> Iterator[str]:
     """Which losses `one` has less of than `other`, and which more; which copies more bytes."""
-    less, more = [], []
+    less: list[str] = []
+    more: list[str] = []
     for metric, what in LOSSES:
         a, b = bench.mean(one, metric), bench.mean(other, metric)
         if a and b and a.mean != b.mean:
@@ -217,10 +219,15 @@ def _more_and_less(bench: Bench, one: str, other: str) -> Iterator[str]:
     for words, some in (("less", less), ("more", more)):
         if some:
             yield f"It loses {words} to " + ", ".join(some) + "."
-    copies = [bench.mean(name, metric) for name in (one, other) for metric in ("store_copied_mean", "load_copied_mean")]
-    if all(copies):
-        a, b, c, d = (found.mean for found in copies if found)
-        yield f"A page stored and loaded once is copied by {text(a + b)} bytes there, and by {text(c + d)} in `{other}`."
+    copied = [_both_ways(bench, name) for name in (one, other)]
+    if None not in copied:
+        yield f"To store and load an object once copies {text(copied[0])} bytes there, and {text(copied[1])} in `{other}`."
+
+
+def _both_ways(bench: Bench, name: str) -> float | None:
+    """Bytes copied by a store and a load together."""
+    store, load = bench.mean(name, "store_copied_mean"), bench.mean(name, "load_copied_mean")
+    return None if store is None or load is None else store.mean + load.mean
 
 
 def _slab(bench: Bench) -> Iterator[str]:

@@ -56,6 +56,15 @@ def draw(document: Document, series: Mapping[str, Columns], density: Mapping[str
         return [plot for plot in found if plot is not None]
 
 
+def _rectangles(boxes: Sequence[tuple[float, float, float, float]]) -> Path:
+    """One path of all boxes (left, lower, right, upper): much shorter as SVG than a patch each."""
+    corners: list[tuple[float, float]] = []
+    for left, lower, right, upper in boxes:
+        corners += [(left, lower), (right, lower), (right, upper), (left, upper), (left, lower)]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
+    return Path(corners, codes) if boxes else Path([(0.0, 0.0)])
+
+
 def look(document: Document, allocator: str) -> dict[str, Any]:
     """Colour and dashes of an allocator: the same in all figures."""
     names = [item["name"] for item in document["allocators"]]
@@ -107,6 +116,7 @@ def loss_split(document: Document) -> Plot | None:
     figure, grid = panels(
         0.15 * len(names) + 0.1, rows, columns, left=room(names), legend=legend_shape(labels)[1], sharey=True, sharex=True
     )
+    widest = 100.0
     for index, axes in enumerate(grid):
         if index >= len(sequences):
             axes.set_axis_off()
@@ -115,11 +125,12 @@ def loss_split(document: Document) -> Plot | None:
         bars = [(place, parts) for place, parts in found if parts is not None]
         left = [0.0] * len(bars)
         for part, (label, colour, alpha) in enumerate(PARTS):
-            widths = [parts[part] for _, parts in bars]
-            axes.barh(
-                [place for place, _ in bars], widths, left=left, height=0.7, color=COLOURS[colour], alpha=alpha, label=label, linewidth=0
-            )
-            left = [a + b for a, b in zip(left, widths, strict=True)]
+            right = [start + parts[part] for start, (_, parts) in zip(left, bars, strict=True)]
+            boxes = [(a, place - 0.35, b, place + 0.35) for a, b, (place, _) in zip(left, right, bars, strict=True) if b - a > 0.05]
+            axes.add_patch(PathPatch(_rectangles(boxes), color=COLOURS[colour], alpha=alpha, label=label, linewidth=0))
+            left = right
+        widest = max([widest, *left])
+        axes.set_xlim(0, 1.02 * widest)
         _name_axis(axes, names)
         finish(
             axes, clip(sequences[index], 34), "pages for 100 pages stored" if index + columns >= len(sequences) else "", short_ticks=False
@@ -192,7 +203,7 @@ def costs(document: Document) -> Plot | None:
     for axes, (kind, title) in zip(grid, kinds, strict=True):
         for what, (label, marker) in enumerate((("mean", "o"), ("99.9 %", "D"), ("worst", "|"))):
             points = [(one.mean, place) for place, name in enumerate(names) if (one := found[name, kind][what]) is not None]
-            axes.scatter(*zip(*points, strict=True), color=COLOURS[what], marker=marker, s=26, label=label, zorder=3)
+            axes.scatter([x for x, _ in points], [y for _, y in points], color=COLOURS[what], marker=marker, s=26, label=label, zorder=3)
         _name_axis(axes, names)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -354,15 +365,6 @@ def drain_curve(columns: Columns) -> tuple[list[float], list[float]]:
     return x, [100 * (1 - value / pages[full]) for value in pages[full:]]
 
 
-def _rectangles(blocks: Sequence[tuple[int, int, int]]) -> Path:
-    """One path of all blocks (row, offset, length): much shorter as SVG than a patch each."""
-    corners = []
-    for row, offset, length in blocks:
-        corners += [(offset, row + 0.08), (offset + length, row + 0.08), (offset + length, row + 0.92), (offset, row + 0.92), (offset, row + 0.08)]
-    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(blocks)
-    return Path(corners, codes)
-
-
 def picture(document: Document) -> Plot | None:
     """Pool pages with what lies in them."""
     cases = [case for case in document["cases"] if case["picture"]]
@@ -376,8 +378,8 @@ def picture(document: Document) -> Plot | None:
         if index >= len(cases):
             continue
         case = cases[index]
-        whole = [(row, 0, document["page_size"]) for row in range(len(case["picture"]))]
-        blocks = [(row, offset, length) for row, found in enumerate(case["picture"]) for offset, length in found]
+        whole = [(0.0, row + 0.08, float(document["page_size"]), row + 0.92) for row in range(len(case["picture"]))]
+        blocks = [(at, row + 0.08, at + length, row + 0.92) for row, found in enumerate(case["picture"]) for at, length in found]
         axes.add_patch(PathPatch(_rectangles(whole), facecolor=GRID, linewidth=0))
         axes.add_patch(PathPatch(_rectangles(blocks), facecolor=look(document, case["allocator"])["color"], edgecolor=PAPER, linewidth=0.5))
         axes.set_xlim(0, document["page_size"])
