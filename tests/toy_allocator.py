@@ -1,4 +1,5 @@
-"""An allocator that is easy to compute by hand: half a page an object, pages come back by compaction only.  A plug-in, as a user would write one.
+"""An allocator that is easy to compute by hand: half a page an object, pages come back by compaction only.  A plug-in, as a user would
+write one.
 
 Objects above half a page are refused.  Compaction moves one object for every page that it frees, and copies half a page for it.
 """

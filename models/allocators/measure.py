@@ -1,7 +1,7 @@
 """Driving an allocator and noting what every operation costs, in compiled batches: for the allocators' bench.
 
-Costs go into histograms whose bins are exact below 256 and at most 1/128 wide above, so that a quantile is known to within 1 % and the worst
-exactly.  One histogram a row: stores and frees, each by blocks looked at, bytes copied and nanoseconds.
+Costs go into histograms whose bins are exact below 256 and at most 1/128 wide above, so that a quantile is known to within 1 %
+and the worst exactly.  One histogram a row: stores and frees, each by blocks looked at, bytes copied and nanoseconds.
 """
 
 from __future__ import annotations

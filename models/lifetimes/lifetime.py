@@ -52,8 +52,9 @@ class Stored(NamedTuple):
 def stored(rows: np.ndarray, page_size: int, header: int = 0, largest: int | None = None, same_size: int | None = None) -> Stored:
     """What a caller offers of pages with these compressed sizes (0 = same-filled, page_size or more = incompressible).
 
-    Same-filled pages are left out, unless `same_size` says how large the compressor makes them.  `header` is added to each.  Above `largest`
-    the caller refuses and the page is left out; without that limit whatever is larger than a page is offered as a raw page.
+    Same-filled pages are left out, unless `same_size` says how large the compressor makes them.  `header` is added to each.
+    Above `largest` the caller refuses and the page is left out; without that limit whatever is larger than a page is offered as a
+    raw page.
     """
     same = rows == 0
     sizes = np.where(same, same_size or 0, rows).astype(np.int64)

@@ -1,7 +1,7 @@
 """Least recently used first out: zswap whose pool is full and writes its oldest pages to the swap device.
 
-Between two stores some of the live objects are used (loaded and kept), which makes them the youngest; without use the lifetimes are first in,
-first out.
+Between two stores some of the live objects are used (loaded and kept), which makes them the youngest; without use the lifetimes
+are first in, first out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _make_youngest(links, end, slot):
 
 @compiled(int64(Places, Places, Links, Ids, Codes, Ids, int64))
 def evict_oldest(uses, used, links, slots, op, ident, at):
-    """For each store: `uses[i]` slots of `used` become the youngest in turn, then the oldest slot's object is freed and a new one stored."""
+    """For each store: `uses[i]` slots of `used` become the youngest in turn; then the oldest slot's object goes and a new one comes."""
     end = slots.shape[0]
     newest, next_use = end, 0
     for i in range(uses.shape[0]):

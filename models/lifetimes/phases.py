@@ -11,7 +11,8 @@ from models.lifetimes.lifetime import Ops, filled_then_replaced
 
 
 def build(options: dict[str, Any], sizes: np.ndarray, seed: np.random.SeedSequence) -> Ops:
-    """As churn, in `phases` phases of equal length: new objects are of the smaller half of the sizes in one, of the larger half in the next.
+    """As churn, in `phases` phases of equal length: new objects are of the smaller half of the sizes in one, of the larger half in the
+    next.
 
     The first phase contains the filling.
     """

@@ -49,7 +49,16 @@ REGISTRY = (
         "ramzswap, compcache wiki: figures before and after an interrupted swapoff",
         (
             _LIVE,
-            Option("peak", "float", "", 1.0, "objects at the pool's peak, as a multiple of `live`; random ones go until `live` are left", "", 1.0, 100.0),
+            Option(
+                "peak",
+                "float",
+                "",
+                1.0,
+                "objects at the pool's peak, as a multiple of `live`; random ones go until `live` are left",
+                "",
+                1.0,
+                100.0,
+            ),
             Option("churn", "float", "", 4.0, "replacements at the peak, as a multiple of the objects there", "", 0.0, 1000.0),
             Option("share", "float", "", 0.592, "part of the slots that is freed", "60,852 of the 102,777 pages published", 0.0, 1.0),
         ),

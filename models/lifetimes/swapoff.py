@@ -14,8 +14,8 @@ from models.lifetimes.lifetime import Ops, filled_then_replaced, with_sizes
 
 
 def build(options: dict[str, Any], sizes: np.ndarray, seed: np.random.SeedSequence) -> Ops:
-    """Grow to `peak` times `live` objects, replace a random one `churn` times as often, free random ones until `live` are left, and then the
-    first `share` of the slots that are left, in order.
+    """Grow to `peak` times `live` objects, replace a random one `churn` times as often, free random ones until `live` are left,
+    and then the first `share` of the slots that are left, in order.
 
     Mark `before`: where swapoff begins.
     """

@@ -1,8 +1,8 @@
 """The bench's figures: what each means, and how it is computed from one replication of a case.
 
-Definitions (docs/allocator-bench.md): S pages stored, B their bytes, P pool pages in use, M metadata bytes outside the pages, R pages that the
-allocator refused and its caller therefore keeps whole.  A figure without a moment in its name is of the whole sequence: sums over the samples,
-so a moment with twice as many pages counts twice.
+Definitions (docs/allocator-bench.md): S pages stored, B their bytes, P pool pages in use, M metadata bytes outside the pages, R
+pages that the allocator refused and its caller therefore keeps whole.  A figure without a moment in its name is of the whole
+sequence: sums over the samples, so a moment with twice as many pages counts twice.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def picture(found: Measured, ops: Any, allocator: Any, page: int, pages: int) ->
     serials = sorted(starts)
     middle = max((len(serials) - pages) // 2, 0)
     chosen = serials[middle : middle + pages]
-    ends = {serial: sorted(offsets) + [page] for serial, offsets in starts.items()}
+    ends = {serial: [*sorted(offsets), page] for serial, offsets in starts.items()}
     drawn: dict[int, list[list[int]]] = {serial: [] for serial in chosen}
     for size, blocks in objects:
         left = size

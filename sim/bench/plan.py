@@ -1,12 +1,13 @@
 """What the bench has to do: every allocator with every sequence of operations, and the operations themselves.
 
-A sequence is a lifetime with sizes, or a trace.  All allocators get the same operations in the same replication, so a difference between two of
-them is a paired one.  Random streams are named as everywhere (sim.plan.seed_of): changing one part leaves the others as they were.
+A sequence is a lifetime with sizes, or a trace.  All allocators get the same operations in the same replication, so a difference
+between two of them is a paired one.  Random streams are named as everywhere (sim.plan.seed_of): changing one part leaves the
+others as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ from models.contents.rows import ContentContext, Rows
 from models.errors import InputError
 from models.lifetimes.lifetime import Ops, stored
 from models.registry import resolve
-from sim.bench.schema import NEVER, Allocator, BenchConfig, Lifetime, Sizes, trace_name
+from sim.bench.schema import NEVER, Allocator, BenchConfig, Lifetime, Named, Sizes, trace_name
+from sim.config.schema import files_of, parts_of
 from sim.errors import UserError
 from sim.replay import read_trace
 from sim.results import Identity, digest_of, version
@@ -54,7 +56,10 @@ class Case(NamedTuple):
 
 def sequences_of(config: BenchConfig) -> list[OpSequence]:
     """Every lifetime with its sizes, then the traces."""
-    sources: list[tuple[Sizes | None, Lifetime | None, str]] = [*((*pair, "") for pair in config.pairs()), *((None, None, t) for t in config.traces)]
+    sources: list[tuple[Sizes | None, Lifetime | None, str]] = [
+        *((*pair, "") for pair in config.pairs()),
+        *((None, None, t) for t in config.traces),
+    ]
     return [OpSequence(name, *source) for name, source in zip(config.sequence_names(), sources, strict=True)]
 
 
@@ -65,8 +70,18 @@ def can_compact(part: Allocator) -> bool:
     return resolve(part.entry.target).compact is not no_compaction
 
 
-def cases_of(config: BenchConfig, identity: Identity) -> list[Case]:
-    """All cases: sequence by sequence, allocator by allocator; compaction only for allocators that have one."""
+def inputs_of(parts: Sequence[Named | str | None], hashes: Mapping[Path, str]) -> list[str]:
+    """Hashes of the files that decide what these parts (or traces) do."""
+    files = files_of(part for _, part in parts_of([part for part in parts if isinstance(part, Named)]))
+    files += [Path(trace) for trace in parts if isinstance(trace, str) and trace]
+    return sorted(hashes[file.resolve()] for file in files)
+
+
+def cases_of(config: BenchConfig, identity: Identity, hashes: Mapping[Path, str]) -> list[Case]:
+    """All cases: sequence by sequence, allocator by allocator; compaction only for allocators that have one.
+
+    hashes: of the configuration's input files (sim.results.identify fills them in)
+    """
     shared = {key: identity.config[key] for key in ("seed", "replications", "page_size", "samples", "probes", "costs", "picture")}
     described = {key: {part.name: data for part, data in zip(parts, identity.config[key], strict=True)} for key, parts in _named(config)}
     found = []
@@ -79,7 +94,8 @@ def cases_of(config: BenchConfig, identity: Identity) -> list[Case]:
                 if every != NEVER and not can_compact(part):
                     continue
                 name = f"{part.name}/{sequence.name}" + ("" if every == NEVER else f"/every={every}")
-                what = [described["allocators"][part.name], source, str(every), number == 0, shared, identity.inputs, version()]
+                inputs = inputs_of([part, sequence.sizes, sequence.lifetime, sequence.trace], hashes)
+                what = [described["allocators"][part.name], source, str(every), number == 0, shared, inputs, version()]
                 found.append(Case(name, part, sequence, 0 if every == NEVER else int(every), number == 0, digest_of(what)))
     return found
 

@@ -1,7 +1,7 @@
 """`mempress allocators`: cases over all cores, each kept as soon as it is done, and one folder that puts them side by side.
 
-A finished case is a file `allocator-cases/ID.json` in the results' folder, ID a hash of all that decides it.  Ctrl-C keeps what is done; another
-allocator in the list costs only its own cases.  The bench's own folder NAME-ID is written at the end.
+A finished case is a file `allocator-cases/ID.json` in the results' folder, ID a hash of all that decides it.  Ctrl-C keeps what
+is done; another allocator in the list costs only its own cases.  The bench's own folder NAME-ID is written at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models.registry import resolve
 from sim.bench import figures, measure
 from sim.bench.density import measure_density
 from sim.bench.load import LoadedBench
-from sim.bench.plan import Case, Source, can_compact, cases_of
+from sim.bench.plan import Case, Source, can_compact, cases_of, inputs_of
 from sim.bench.results import bench_id, write_bench
 from sim.bench.schema import Allocator, BenchConfig
 from sim.errors import UserError
@@ -114,13 +114,13 @@ def _work(job: Job, report: Report) -> dict[str, Any]:
     return _density_document(job) if job.case is None else run_case(job.config, job.source, job.case, report)
 
 
-def _jobs(config: BenchConfig, identity: Identity) -> list[Job]:
+def _jobs(config: BenchConfig, identity: Identity, hashes: Mapping[Path, str]) -> list[Job]:
     source = Source(config)
-    jobs = [Job(config, source, case.allocator, case, case.id, case.name) for case in cases_of(config, identity)]
+    jobs = [Job(config, source, case.allocator, case, case.id, case.name) for case in cases_of(config, identity, hashes)]
     if config.density is not None:
-        shared = [identity.config["page_size"], identity.config["density"], identity.inputs, version()]
+        shared = [identity.config["page_size"], identity.config["density"], version()]
         for part, data in zip(config.allocators, identity.config["allocators"], strict=True):
-            jobs.append(Job(config, source, part, None, digest_of([data, shared]), f"{part.name}/density"))
+            jobs.append(Job(config, source, part, None, digest_of([data, shared, inputs_of([part], hashes)]), f"{part.name}/density"))
     return jobs
 
 
@@ -184,8 +184,9 @@ def execute(
     out, config = Path(out), loaded.config
     prepare_folder(out)
     cases = out / CASES_FOLDER
-    identity = identify(config)
-    planned = _jobs(config, identity)
+    hashes: dict[Path, str] = {}
+    identity = identify(config, None, hashes)
+    planned = _jobs(config, identity, hashes)
     found: list[dict[str, Any] | None] = [None if again else _finished(cases, job) for job in planned]
     reused = [job.name for job, document in zip(planned, found, strict=True) if document is not None]
     todo = [number for number, document in enumerate(found) if document is None]

@@ -16,11 +16,12 @@ from sim.results import to_json
 Columns = Mapping[str, list[float]]
 
 LIMITS = (
-    "Placement and page counts are exact where docs/allocators.md says that an allocator agrees with its original; for those that were never "
-    "written they follow its stated rule.",
+    "Placement and page counts are exact where docs/allocators.md says that an allocator agrees with its original; for those that "
+    "were never written they follow its stated rule.",
     "Times come from a table of costs, not from a clock: compare them with each other. Caches, locks and contention are not modelled.",
     "One processor: no per-CPU buffers, no races, and background work is done at once.",
-    "The lifetimes are rules, not recordings; a machine's own may lie between them. A trace of a run (`output.record_pool`) is a sequence too.",
+    "The lifetimes are rules, not recordings; a machine's own may lie between them. A trace of a run (`output.record_pool`) is a sequence "
+    "too.",
 )
 GRIDS = (
     ("memory_used", "Memory used for 100 pages, refused ones included"),

@@ -1,7 +1,7 @@
 """The page that answers the questions of the 2011 thread (and of 2013 and 2025), one by one, with figures from one run of the bench.
 
-Every number and every comparison in the text is computed from the bench's folder; only the questions are fixed.  A question whose allocators are not
-in the run is left out.
+Every number and every comparison in the text is computed from the bench's folder; only the questions are fixed.  A question whose
+allocators are not in the run is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 
@@ -121,14 +121,17 @@ def _many_workloads(bench: Bench) -> Iterator[str]:
         return
     best: dict[str, int] = {}
     for sequence in bench.document["sequences"]:
-        values = [(value, name) for name in names if (case := _case(bench, name, sequence)) and (value := value_of(case, "memory_used")) is not None]
+        values = [
+            (value, name)
+            for name in names
+            if (case := _case(bench, name, sequence)) and (value := value_of(case, "memory_used")) is not None
+        ]
         if values:
             best[min(values)[1]] = best.get(min(values)[1], 0) + 1
     yield (
-        f"Over {len(bench.document['sequences'])} sequences, `{ranked[0][1]}` needs least memory on average ({text(ranked[0][0])} pages for 100 pages, a "
-        f"refused page counted as a page), `{ranked[-1][1]}` most ({text(ranked[-1][0])}). Least in how many sequences: "
-        + ", ".join(f"`{name}` {count}" for name, count in sorted(best.items(), key=lambda item: (-item[1], item[0])))
-        + "."
+        f"Over {len(bench.document['sequences'])} sequences, `{ranked[0][1]}` needs least memory on average ({text(ranked[0][0])} "
+        f"pages for 100 pages, a refused page counted as a page), `{ranked[-1][1]}` most ({text(ranked[-1][0])}). Least in how many "
+        "sequences: " + ", ".join(f"`{name}` {count}" for name, count in sorted(best.items(), key=lambda item: (-item[1], item[0]))) + "."
     )
     yield ""
     yield from per_sequence(bench, [name for _, name in ranked], "memory_used")
@@ -153,8 +156,9 @@ def _half_a_page(bench: Bench) -> Iterator[str]:
         if some:
             gap = sum(row[1] - row[2] for row in some) / len(some)
             yield (
-                f"Where the mean object takes {label}, `{xv}` needs more memory than `{xcf}` in {counted(len(worse), len(some), 'sequences')}; on "
-                f"average {text(abs(gap))} pages of 100 {'more' if gap > 0 else 'less'}."
+                f"Where the mean object takes {label}, `{xv}` needs more memory than `{xcf}` in "
+                f"{counted(len(worse), len(some), 'sequences')}; on average {text(abs(gap))} pages of 100 "
+                f"{'more' if gap > 0 else 'less'}."
             )
     yield ""
     shown = [[sequence, f"{100 * mean:.0f} %", text(left), text(right), f"{left - right:+.2f}"] for mean, left, right, sequence in rows]
@@ -183,8 +187,9 @@ def _constant_work(bench: Bench) -> Iterator[str]:
     mean, worst = bench.mean(xcf, "store_walked_mean"), bench.mean(xcf, "store_walked_worst")
     if mean and worst:
         yield (
-            f"A store of `{xcf}` looks at {text(mean.mean)} list heads and blocks on average, and never at more than {text(worst.mean)} here "
-            f"({worst.where}): a large constant, but a constant. What takes time in a store is shown beside it: mostly the copy, then the pages taken."
+            f"A store of `{xcf}` looks at {text(mean.mean)} list heads and blocks on average, and never at more than "
+            f"{text(worst.mean)} here ({worst.where}): a large constant, but a constant. What takes time in a store is shown beside "
+            "it: mostly the copy, then the pages taken."
         )
         yield ""
     columns = (
@@ -257,14 +262,26 @@ def _compaction(bench: Bench) -> Iterator[str]:
     names = [name for name in names_of(bench.document) if bench.mean(name, "would_free") is not None]
     found = sorted(((one.mean, name) for name in names if (one := bench.mean(name, "would_free"))), reverse=True)
     if found:
-        yield "Compacting would free, of the pool's pages and on average: " + ", ".join(f"`{name}` {text(share)} %" for share, name in found) + "."
+        yield (
+            "Compacting would free, of the pool's pages and on average: "
+            + ", ".join(f"`{name}` {text(share)} %" for share, name in found)
+            + "."
+        )
         prices = sorted(((one.mean, name) for name in names if (one := bench.mean(name, "pages_per_moved"))), reverse=True)
         if prices:
             yield "For each MiB moved it gets back: " + ", ".join(f"`{name}` {text(pages)} pages" for pages, name in prices) + "."
-    moments = [(value, case["sequence"]) for name in names for case in cases_of(bench.document, name) if (value := value_of(case, "would_free_end"))]
+    moments = [
+        (value, case["sequence"])
+        for name in names
+        for case in cases_of(bench.document, name)
+        if (value := value_of(case, "would_free_end"))
+    ]
     if moments:
         (least, where_least), (most, where_most) = min(moments), max(moments)
-        yield f"It depends on what has happened before: at the end of {where_least} it is down to {text(least)} %, at the end of {where_most} {text(most)} %."
+        yield (
+            f"It depends on what has happened before: at the end of {where_least} it is down to {text(least)} %, at the end of "
+            f"{where_most} {text(most)} %."
+        )
     yield ""
     yield "Share of the pool's pages that compacting would free at the end of each sequence (%):"
     yield ""
@@ -278,8 +295,8 @@ def _two_allocators(bench: Bench) -> Iterator[str]:
     against_xcf, others = compared(bench, hybrid, xcf, "memory_used")
     count = len(against_xcf) + len(others)
     yield (
-        f"Two pools side by side need less memory than `{xv}` alone in {counted(len(against_xv), count, 'sequences')}, and less than `{xcf}` alone in "
-        f"{counted(len(against_xcf), count, 'sequences')}."
+        f"Two pools side by side need less memory than `{xv}` alone in {counted(len(against_xv), count, 'sequences')}, and less than "
+        f"`{xcf}` alone in {counted(len(against_xcf), count, 'sequences')}."
     )
     yield ""
     columns = (
@@ -298,7 +315,9 @@ def _one_for_all(bench: Bench) -> Iterator[str]:
     for name in names:
         gaps = []
         for sequence in bench.document["sequences"]:
-            values = {n: value for n in names if (case := _case(bench, n, sequence)) and (value := value_of(case, "memory_used")) is not None}
+            values = {
+                n: value for n in names if (case := _case(bench, n, sequence)) and (value := value_of(case, "memory_used")) is not None
+            }
             if name in values:
                 gaps.append((values[name] - min(values.values()), sequence))
         if gaps:
@@ -307,8 +326,8 @@ def _one_for_all(bench: Bench) -> Iterator[str]:
     if regret:
         mean, largest, where, name = regret[0]
         yield (
-            f"Whoever always takes `{name}` needs {text(mean)} pages of 100 more than with the best allocator of each sequence, and at worst "
-            f"{text(largest)} more ({where})."
+            f"Whoever always takes `{name}` needs {text(mean)} pages of 100 more than with the best allocator of each sequence, and at "
+            f"worst {text(largest)} more ({where})."
         )
         yield ""
     yield from table(
@@ -366,7 +385,10 @@ QUESTIONS = (
         ("memory", lambda bench: bench_plots.loss_split(bench.document)),
     ),
     Question(
-        "Dan Magenheimer, 2011-09-15", "Is xvmalloc bad only when the average page compresses to more than half?", ("xvmalloc", "xcfmalloc"), _half_a_page
+        "Dan Magenheimer, 2011-09-15",
+        "Is xvmalloc bad only when the average page compresses to more than half?",
+        ("xvmalloc", "xcfmalloc"),
+        _half_a_page,
     ),
     Question("Dan Magenheimer, 2011-09-15", "Which sequences make xcfmalloc bad, and how bad?", ("xcfmalloc",), _worst),
     Question(
@@ -432,15 +454,16 @@ def page_lines(bench: Bench, prefix: str, files: dict[str, str]) -> Iterator[str
     yield "# Which allocator?"
     yield ""
     yield (
-        "In 2011 the zcache developers could not decide between xvmalloc, xcfmalloc and a slab design: nobody could show how they behave over many "
-        "workloads, what the worst case is, or what compaction would give. Their questions, and two later ones, with answers from one run of the bench."
+        "In 2011 the zcache developers could not decide between xvmalloc, xcfmalloc and a slab design: nobody could show how they "
+        "behave over many workloads, what the worst case is, or what compaction would give. Their questions, and two later ones, with "
+        "answers from one run of the bench."
     )
     yield ""
     yield (
         f"This page was written by `mempress allocators` with `--page`, from a run of {len(document['allocators'])} allocators under "
-        f"{len(document['sequences'])} sequences of operations, {document['replications']} replications, seed {config['seed']} (bench `{document['name']}`). "
-        "Every number and every comparison in it is computed from that run; [allocator-bench.md](allocator-bench.md) defines the figures, and "
-        "[allocators.md](allocators.md) the allocators."
+        f"{len(document['sequences'])} sequences of operations, {document['replications']} replications, seed {config['seed']} (bench "
+        f"`{document['name']}`). Every number and every comparison in it is computed from that run; "
+        "[allocator-bench.md](allocator-bench.md) defines the figures, and [allocators.md](allocators.md) the allocators."
     )
     for question in QUESTIONS:
         if any(bench.of(family) is None for family in question.needs):

@@ -139,8 +139,8 @@ def loss_split(document: Document) -> Plot | None:
     return Plot(
         svg_of(figure, "what the memory holds"),
         "What the memory holds: payload and losses",
-        "Pages of memory for 100 pages that the caller wants to store, over the whole sequence. Blue is what any allocator needs; a page that the "
-        "allocator refuses takes a page.",
+        "Pages of memory for 100 pages that the caller wants to store, over the whole sequence. Blue is what any allocator needs; a "
+        "page that the allocator refuses takes a page.",
     )
 
 
@@ -180,8 +180,8 @@ def pages_over_time(document: Document, series: Mapping[str, Columns]) -> Plot |
     return Plot(
         svg_of(figure, "pool pages over the operations"),
         "Pool pages over the operations",
-        "Pages in use after so many stores and frees, replication 0; a line far above the others leaves its panel. An allocator that refuses large objects stores fewer, so it may lie below the payload "
-        "of the first.",
+        "Pages in use after so many stores and frees, replication 0; a line far above the others leaves its panel. An allocator that "
+        "refuses large objects stores fewer, so it may lie below the payload of the first.",
     )
 
 
@@ -214,8 +214,8 @@ def costs(document: Document) -> Plot | None:
     return Plot(
         svg_of(figure, "time of an operation"),
         "What an operation costs",
-        "By the table of costs, over all sequences: blocks looked at, bytes copied, pages taken and returned. Mean and 99.9 % are means of the sequences, "
-        "worst is the worst operation of all. The axis is logarithmic.",
+        "By the table of costs, over all sequences: blocks looked at, bytes copied, pages taken and returned. Mean and 99.9 % are "
+        "means of the sequences, worst is the worst operation of all. The axis is logarithmic.",
     )
 
 
@@ -245,8 +245,8 @@ def density_by_size(document: Document, density: Mapping[str, Columns]) -> Plot 
     return Plot(
         svg_of(figure, "density by size"),
         "Every size alone: density and work",
-        "Equal objects stored into an empty pool, metadata outside the pages included; a line ends where the allocator refuses. This loop was proposed on "
-        "2011-09-15; its plot was not found published.",
+        "Equal objects stored into an empty pool, metadata outside the pages included; a line ends where the allocator refuses. This "
+        "loop was proposed on 2011-09-15; its plot was not found published.",
     )
 
 
@@ -293,7 +293,8 @@ def what_compaction_frees(document: Document) -> Plot | None:
     return Plot(
         svg_of(figure, "what compaction would free"),
         "What compaction would free, against churn (% of the pool's pages)",
-        "At each point a copy of the pool was compacted completely; means over the replications. Allocators without compaction are left out.",
+        "At each point a copy of the pool was compacted completely; means over the replications. Allocators without compaction are left "
+        "out.",
     )
 
 
@@ -323,7 +324,8 @@ def compaction_price(document: Document) -> Plot | None:
     return Plot(
         svg_of(figure, "price of compaction"),
         "What compaction costs",
-        "Pages that compacting a copy gave back for each MiB that it copied; means over the sequences. 256 would be a page freed for a page copied.",
+        "Pages that compacting a copy gave back for each MiB that it copied; means over the sequences. 256 would be a page freed for a "
+        "page copied.",
     )
 
 
@@ -388,6 +390,6 @@ def picture(document: Document) -> Plot | None:
     return Plot(
         svg_of(figure, "pool pages with their holes"),
         "Pool pages with their holes",
-        f"Neighbouring pages from the middle of each pool at the end of {cases[0]['sequence']}, replication 0: a row is a page, a block what an object "
-        "has there, grey is everything else: free space, headers, rounding.",
+        f"Neighbouring pages from the middle of each pool at the end of {cases[0]['sequence']}, replication 0: a row is a page, a "
+        "block what an object has there, grey is everything else: free space, headers, rounding.",
     )
