@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.allocators.drive import ALLOC, FREE
-from models.lifetimes import churn, drain, fill, grow_and_free, lru, phases, random, swapoff
+from models.lifetimes import churn, drain, fill, grow_and_free, lru, random_stress, size_phases, swapoff
 from models.lifetimes.lifetime import Ops, replace, stored, with_sizes
 from models.lifetimes.registry import REGISTRY
 from models.registry import resolve
@@ -56,7 +56,7 @@ def test_any_lifetime_makes_sense_and_is_the_same_again(name: str) -> None:
         assert np.array_equal(column, again)
 
 
-@pytest.mark.parametrize("name", ["churn", "lru", "grow-and-free", "phases", "swapoff", "random", "drain"])
+@pytest.mark.parametrize("name", ["churn", "lru", "grow-and-free", "size-phases", "swapoff", "random-stress", "drain"])
 def test_another_seed_gives_other_operations(name: str) -> None:
     entry = next(entry for entry in REGISTRY if entry.name == name)
     options = {option.name: SMALL.get(option.name, option.default) for option in entry.options}
@@ -152,7 +152,7 @@ def test_grow_and_free() -> None:
 
 
 def test_phases_take_turns() -> None:
-    ops = phases.build({"live": 10, "operations": 90, "phases": 4}, SIZES, SEED)
+    ops = size_phases.build({"live": 10, "operations": 90, "phases": 4}, SIZES, SEED)
     played(ops)
     sizes = ops.arg[ops.op == ALLOC].tolist()
     assert all(size <= 300 for size in sizes[:20] + sizes[30:40])
@@ -160,7 +160,7 @@ def test_phases_take_turns() -> None:
 
 
 def test_phases_of_one_size() -> None:
-    ops = phases.build({"live": 4, "operations": 40, "phases": 2}, np.array([64], np.int32), SEED)
+    ops = size_phases.build({"live": 4, "operations": 40, "phases": 2}, np.array([64], np.int32), SEED)
     assert set(ops.arg[ops.op == ALLOC].tolist()) == {64}
 
 
@@ -186,7 +186,7 @@ def test_swapoff_of_a_pool_that_was_larger_once() -> None:
 def test_random_is_the_generator_of_2008() -> None:
     """In its plainest form: a table of live objects, the freed one's place is filled by the last."""
     events, limit = 500, 7
-    ops = random.build({"events": events, "limit": limit}, SIZES, SEED)
+    ops = random_stress.build({"events": events, "limit": limit}, SIZES, SEED)
     rng = np.random.Generator(np.random.PCG64(SEED))
     heads, places = rng.integers(0, 2, events, np.uint8).tolist(), rng.random(events).tolist()
     table: list[int] = []

@@ -36,8 +36,8 @@ REGISTRY = (
         ),
     ),
     Entry(
-        "phases",
-        "models.lifetimes.phases:build",
+        "size-phases",
+        "models.lifetimes.size_phases:build",
         "churn in which the smaller and the larger half of the sizes take turns",
         _DEFINITION,
         (_LIVE, _OPERATIONS, Option("phases", "int", "", 8, "phases", "", 1, 100_000)),
@@ -64,8 +64,8 @@ REGISTRY = (
         ),
     ),
     Entry(
-        "random",
-        "models.lifetimes.random:build",
+        "random-stress",
+        "models.lifetimes.random_stress:build",
         "fair coin flips: store an object, or free a random one",
         "compcache project, alloc_stress/genprofile (2008)",
         (
