@@ -454,20 +454,17 @@ def test_a_bad_trace_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"{trace}:3: " in capsys.readouterr().err
 
 
-def test_nothing_to_do_and_halves() -> None:
+def test_nothing_to_do_and_halves(tmp_path: Path) -> None:
     for text, what in (
         ("allocators: [xvmalloc]", "nothing to do"),
         ("allocators: [xvmalloc]\nsizes: [{kind: distribution}]", "sizes without lifetimes"),
         ("allocators: [xvmalloc]\nlifetimes: [churn]", "lifetimes without sizes"),
         ("allocators: []\nlifetimes: [churn]", "at least 1 of them"),
     ):
-        path = Path(os.environ.get("TMPDIR", "/tmp")) / f"bench-{os.getpid()}.yaml"
+        path = tmp_path / "b.yaml"
         path.write_text(f"name: b\n{text}\n")
-        try:
-            with pytest.raises(UserError, match=what):
-                load(path)
-        finally:
-            path.unlink()
+        with pytest.raises(UserError, match=what):
+            load(path)
 
 
 def test_each_kind_of_configuration_names_its_command(small: str, capsys: pytest.CaptureFixture[str]) -> None:
