@@ -1,10 +1,11 @@
-"""Operations a second of every allocator, and how long each takes to compile.
+"""Operations a second of every allocator, milliseconds of a compaction where there is one, and how long each takes to compile.
 
-    python -m benchmarks.allocators [--compile] [TRACE ...]
+    python -m benchmarks.allocators [--compile] [--compact] [TRACE ...]
 
 Without traces: one million operations on about 100,000 live objects of uniform sizes.  Beside the figures stand two calibration
 loops (dependent loads from a table of 8 MiB; dependent multiplications), so that figures of two machines, or of a busy and a quiet
-one, compare.  The allocators take turns, and the best of a few turns counts.
+one, compare.  The allocators take turns, and the best of a few turns counts.  --compact: what compaction gives back after half of 100,000
+objects have gone, how long it takes, and what it copies for a page.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from numba import int32, int64, types
 
 from models.allocators.drive import ALLOC, FREE, PLACE, drive
+from models.allocators.pool import OP_COPIED, OP_WALKED, POOL_PAGES, no_compaction
 from models.allocators.registry import REGISTRY
 from models.jit import compiled
 from models.registry import Entry, resolve
@@ -110,9 +112,29 @@ def compile_seconds(module: str) -> float:
     return float(out.stdout)
 
 
+def compaction(entry: Entry, objects: int) -> str | None:
+    """What compaction of a pool does, of whose objects (sizes uniform in 32..4070) half are gone; None if the allocator has none."""
+    allocator = resolve(entry.target)
+    if allocator.compact is no_compaction:
+        return None
+    arrays = allocator.create(4096, 2 * objects, objects, **entry.preset, may_take=NO_LIMIT)
+    rng = np.random.default_rng(1)
+    for size in rng.integers(32, 4071, objects).tolist():
+        allocator.alloc(arrays.pool, size)
+    for handle in rng.permutation(objects)[: objects // 2].tolist():
+        allocator.free(arrays.pool, handle)
+    before = int(arrays.num[POOL_PAGES])
+    start = time.perf_counter()
+    pages = allocator.compact(arrays.pool, NO_LIMIT)
+    took = (time.perf_counter() - start) * 1e3
+    copied, walked = int(arrays.num[OP_COPIED]), int(arrays.num[OP_WALKED])
+    each = f"{copied / pages:.0f} bytes copied and {walked / pages:.0f} looked at a page" if pages else "nothing"
+    return f"{entry.name:24} {before} pages, {pages} freed ({100 * pages / before:.0f} %), {each}, {took:.1f} ms"
+
+
 def main() -> None:
     print(calibration())
-    traces = [(trace_name(Path(name)), read_trace(Path(name)), 0) for name in sys.argv[1:] if name != "--compile"]
+    traces = [(trace_name(Path(name)), read_trace(Path(name)), 0) for name in sys.argv[1:] if not name.startswith("--")]
     for name, trace, skip in traces or [("churn of 100,000", churn(100_000, 1_000_000), 100_000)]:
         best = dict.fromkeys(REGISTRY_NAMES, 9e9)
         for _ in range(REPEATS):
@@ -121,6 +143,10 @@ def main() -> None:
         for entry_name, cost in best.items():
             print(f"{name:20} {entry_name:24} {cost:6.0f} ns/operation {1000 / cost:6.2f} million/s")
     print(calibration())
+    if "--compact" in sys.argv:
+        for entry in REGISTRY:
+            if (line := compaction(entry, 100_000)) is not None:
+                print(f"{'compaction':20} {line}")
     if "--compile" in sys.argv:
         for module in sorted({entry.target.partition(":")[0] for entry in REGISTRY}):
             print(f"compiling {module}: {compile_seconds(module):.1f} s")

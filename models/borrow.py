@@ -7,6 +7,8 @@ the structref's payload, and a structref that holds another holds its View.
 
     Pool = view_of(PoolType, fields)        # Pool.owner: what a constructor makes and returns; Pool: what all others take
     boxed(Pool)                             # lets Python hold it; typed as the View wherever it is passed
+
+A View can also be kept as a number (`address_of`, `view_at`), where a structref has no field for it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from numba.core.datamodel import default_manager, models
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate
 from numba.experimental import structref
-from numba.extending import NativeValue, infer_getattr, unbox
+from numba.extending import NativeValue, infer_getattr, intrinsic, unbox
 
 
 class View(types.Type):
@@ -67,6 +69,29 @@ def _from_python(typ, obj, c):
     c.context.nrt.decref(c.builder, kind, block)  # unboxing took a reference, and the object holds one anyway
     c.pyapi.decref(holder)
     return NativeValue(address)
+
+
+@intrinsic
+def address_of(typingctx, view):
+    """A View as an int64."""
+
+    def lower(context, builder, signature, args):
+        return builder.ptrtoint(args[0], context.get_value_type(types.int64))
+
+    return types.int64(view), lower
+
+
+def view_at(view):
+    """A compiled function that gives the View of this type back from its int64."""
+
+    @intrinsic
+    def at(typingctx, address):
+        def lower(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(view))
+
+        return view(types.int64), lower
+
+    return at
 
 
 def view_of(struct_class, fields):

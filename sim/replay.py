@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -15,7 +17,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from models.allocators import trace_text
-from models.allocators.drive import COMPACT, PLACE, RECLAIM, STATISTICS, digest, drive
+from models.allocators.drive import ALLOC, COMPACT, FREE, RECLAIM, STATISTICS, digest, drive, place_rows
 from models.allocators.pool import POOL_PAGES, Allocator, Answers, Objects, PoolArrays
 from models.registry import Entry, resolve
 from sim.config.parts import entry_of
@@ -73,11 +75,51 @@ def _complaint(path: Path, text: bytes, summary: np.ndarray) -> UserError:
     return UserError(f"{path}:{number}: {what}: '{shown}'")
 
 
+def _told(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of the lines that are neither blank nor a comment."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        content = line.strip(b" \t\r")
+        if content and not content.startswith(b"#"):
+            yield number, content
+
+
+def _sizes(path: Path, text: bytes) -> Trace:
+    """A list of compressed sizes, one a line: each is stored, in this order, and at the end is a request for statistics.
+
+    0 stands for a page of one word repeated, which is not stored; more than a page for one that does not compress, stored raw.
+    """
+    sizes = []
+    for number, content in _told(text):
+        if not content.isdigit() or len(content) > 9:
+            shown = content[:60].decode("ascii", "replace")
+            raise UserError(f"{path}:{number}: not a size: expected a plain decimal number of bytes, as in the lines above: '{shown}'")
+        if int(content):
+            sizes.append(min(int(content), PAGE_SIZE))
+    n = len(sizes)
+    op, ident = np.full(n + 1, ALLOC, np.uint8), np.arange(n + 1, dtype=np.int32)
+    op[n], ident[n] = STATISTICS, 0
+    return Trace(op, ident, np.array([*sizes, 0], np.int64), n, n)
+
+
+def _check_frees(path: Path, text: bytes, trace: Trace) -> None:
+    """What is freed was allocated before, and not freed since."""
+    wrong = int(trace_text.wrong_free(trace.op, trace.ident, np.zeros(trace.identities, np.uint8)))
+    if wrong < 0:
+        return
+    who = int(trace.ident[wrong])
+    number, content = next(islice(_told(text), wrong, None))
+    before = trace.ident[:wrong][trace.op[:wrong] == FREE]
+    what = f"object {who} was freed before" if who in before else f"object {who} was not allocated before"
+    raise UserError(f"{path}:{number}: {what}: '{content[:60].decode('ascii')}'")
+
+
 def read_trace(path: Path) -> Trace:
-    """Read a whole trace, plain or gzip.  UserError with file and line for anything that is not one."""
+    """Read a whole trace, plain or gzip, or a list of sizes.  UserError with file and line for anything that is not one."""
     text = _bytes(path)
     if not text:
         raise UserError(f"{path}: the trace is empty")
+    if next((content.isdigit() for _, content in _told(text)), False):
+        return _sizes(path, text)
     lines = text.count(b"\n") + 1
     op, ident, arg = np.empty(lines, np.uint8), np.empty(lines, np.int32), np.empty(lines, np.int64)
     summary = np.zeros(trace_text.SUMMARY, np.int64)
@@ -86,13 +128,15 @@ def read_trace(path: Path) -> Trace:
         raise _complaint(path, text, summary)
     if n == 0:
         raise UserError(f"{path}: the trace holds no operation, only comments or blank lines")
-    return Trace(op[:n], ident[:n], arg[:n], int(summary[trace_text.ALLOCS]), int(summary[trace_text.IDENTITIES]))
+    trace = Trace(op[:n], ident[:n], arg[:n], int(summary[trace_text.ALLOCS]), int(summary[trace_text.IDENTITIES]))
+    _check_frees(path, text, trace)
+    return trace
 
 
 def trace_name(path: Path) -> str:
-    """The trace's name as answers print it: the file's without `.trace` and `.gz`."""
+    """The trace's name as answers print it: the file's without `.gz`, `.trace` and `.txt`."""
     name = path.name
-    for ending in (".gz", ".trace"):
+    for ending in (".gz", ".trace", ".txt"):
         name = name.removesuffix(ending)
     return name
 
@@ -137,6 +181,8 @@ class Replay:
         if code == STATISTICS:
             return self.statistics()
         if code == COMPACT and self.answers.compact is not None:
+            if self.answers.hold is not None:
+                self.answers.hold(self.arrays, self.objects)
             return self.answers.compact(self.arrays)
         if code == RECLAIM and self.answers.reclaim is not None:
             return self.answers.reclaim(self.arrays, self.objects, argument)
@@ -147,15 +193,15 @@ class Replay:
         op, ident, arg = self.trace.op, self.trace.ident, self.trace.arg
         a = self.allocator
         functions: tuple[Any, Any, Any] = (a.alloc, a.free, a.blocks)
-        place, no_tally = np.empty((CHUNK, PLACE), np.int64), np.empty((0, 0), np.int64)
-        buffer = np.empty(CHUNK * trace_text.LINE_BYTES, np.uint8)
+        place, no_tally = place_rows(CHUNK, PAGE_SIZE), np.empty((0, 0), np.int64)
+        buffer = np.empty(len(place) * trace_text.LINE_BYTES, np.uint8)
         first, end = 0, len(op)
         while first < end:
             last = min(first + CHUNK, end)
             done = drive(self.arrays.pool, *functions, op, ident, arg, first, last, self.table, place, no_tally)
             size = trace_text.write_places(op, ident, first, done, place, int(self.answers.errno), buffer)
             out.write(buffer[:size].tobytes().decode("ascii"))
-            if done < last:
+            if done < last and op[done] >= COMPACT:
                 out.writelines(line + "\n" for line in self.event(int(op[done]), int(arg[done])))
                 done += 1
             first = done

@@ -172,27 +172,27 @@ class Vm:
             self.write_ended = self.env.event()
         return self.write_ended
 
-    def solo_read(self, task: Task, now: int, step: int, memory: int) -> int:
-        """A step asked for one read and nothing else: if it ends before anything else happens, end it here.
+    def solo_read(self, task: Task, now: int, step: int, memory: int) -> tuple[int, int, int, int] | None:
+        """A step asked for one read and nothing else: if it ends before anything else happens, it needs no event.
 
-        Returns the time at which the task goes on, or 0 if the read has to be an event.  Nobody else runs, so nobody could tell.
+        Returns the time at which the task goes on and what has been read then (files or slots, first, count), which the caller's next
+        step begins with; None if the read has to be an event.  Nobody else runs, so nobody could tell.
         """
         num = self.num
         if num[st.RING] != 1 or self.psi.announced or not self.cpus.solo() or self.after_every_step is not None:
-            return 0
+            return None
         at, write, first, count, files = self.ring_head.tolist()
         disk, place = self._place(first, files)
         if write or not disk.solo:
-            return 0
+            return None
         end = disk.serve_before(self.env.peek(), at, place, count)
         if not end:
-            return 0
+            return None
         num[st.RING] = 0
-        io_done(self.machine, end, 0, files, first, count)
         computed = now + (step >> STEP_SHIFT)
         self.psi.solo_read(computed, end, memory)
         self.cpus.solo_wait(task, computed, end)
-        return end
+        return end, files, first, count
 
     def _keep_log(self) -> None:
         num = self.num

@@ -106,7 +106,7 @@ class Direct:
         set_advice(self.machine, process, self.file_of(page), ADVICES.index(advice))
 
     def delete(self, page: int = 0) -> int:
-        return int(drop_file(self.machine, self.file_of(page), self.clock))
+        return int(drop_file(self.machine, self.file_of(page), self.clock, 0))
 
     # --- I/O
 

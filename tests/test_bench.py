@@ -302,7 +302,7 @@ def test_measured_sizes_keep_their_order_from_a_random_row_on(small: str) -> Non
 
 def test_a_trace_is_a_sequence(tmp_path: Path) -> None:
     path = tmp_path / "one.trace"
-    path.write_text("# comment\nf 3\na 5 100\na 9 200\nf 7\ns\nf 5\nc\na 12 300\nf 9\nf 12\n")
+    path.write_text("# comment\na 5 100\na 9 200\ns\nf 5\nc\na 12 300\nf 9\nb 12\nf 12\n")
     ops = trace_operations(str(path))
     assert ops.op.tolist() == [ALLOC, ALLOC, FREE, ALLOC, FREE, FREE]
     assert ops.ident.tolist() == [0, 1, 0, 2, 1, 2] and ops.arg.tolist() == [100, 200, 0, 300, 0, 0]

@@ -204,7 +204,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], Any]] = {
     "scatter": ({"rw": "randread", "random_distribution": "zipf"}, False), "file_service_type": ({}, "roundrobin"),
     "block_size": ({}, 8 * KIB), "accesses": ({}, 51), "passes": ({"accesses": None}, 2), "think": ({}, 5), "method": ({}, "mmap"),
     "executable": ({"method": "mmap"}, True), "advice": ({}, "random"), "end_advice": ({}, "dontneed"), "fsync_every": ({"rw": "write"}, 3),
-    "end_fsync": ({}, True), "unlink": ({}, True), "offset": ({"method": "mmap"}, 1 << 20), "processes": ({}, 2),
+    "end_fsync": ({}, True), "unlink": ({}, True), "unmount": ({}, True), "offset": ({"method": "mmap"}, 1 << 20), "processes": ({}, 2),
     "shared_files": ({"processes": 2}, True),
 }  # fmt: skip
 
@@ -236,6 +236,7 @@ def test_every_option_has_an_effect() -> None:
         ({"rw": "write", "method": "mmap", "fsync_every": 1}, "a private mapping is never written"),
         ({"rw": "write", "method": "mmap", "end_fsync": True}, "a private mapping is never written"),
         ({"unlink": True, "shared_files": True, "processes": 2}, "the first to end"),
+        ({"unmount": True, "processes": 2}, "the file system is busy"),
     ],
 )
 def test_refused(options: dict[str, Any], message: str) -> None:

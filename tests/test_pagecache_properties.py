@@ -183,7 +183,7 @@ def _nothing_left(vm: Any, before: int) -> None:
         vm.env.run(until=int(vm.env.now) + 100 * SECOND)
         assert counter(vm, "nr_dirty") == counter(vm, "nr_writeback") == 0, "the flusher forgot a page"
     for number in range(len(a.file)):
-        assert drop_file(vm.machine, number, int(vm.env.now)) == -1
+        assert drop_file(vm.machine, number, int(vm.env.now), 0) == -1
     assert problems(a, vm.built.pool, vm.built.clean_pool) == []
     assert not a.cache.any() and not a.pte.any() and not a.file[:, fi.LIST].any()
     assert counter(vm, "nr_file_pages") == counter(vm, "nr_mapped") == counter(vm, "nr_anon_pages") == 0

@@ -22,11 +22,12 @@ from models.backends.zcache_numbers import (
     FLOBJ_FOUND,
     PUT_TO_FLUSH,
 )
+from models.memory import file_state as fi
 from models.memory.check import problems
 from models.memory.frames import MIN_MARK, take_frame, usable_frames
-from models.workloads.stream import DELETE, FREAD, FWRITE, File
-from tests.file_kit import Direct
-from tests.machine_kit import ZCACHE, fill, make_plan, make_vm, process, rows_of, run
+from models.workloads.stream import DELETE, FREAD, FWRITE, UNMOUNT, File
+from tests.file_kit import Direct, plans_of
+from tests.machine_kit import ZCACHE, counter, fill, make_plan, make_vm, process, rows_of, run
 
 OPTIONS = {**ZCACHE, "cleancache": True, "ephemeral": {}}
 ELSEWHERE = 6  # a kind of frame that the machine does not know
@@ -174,8 +175,6 @@ def test_the_whole_machine_keeps_every_invariant() -> None:
     drop = ([DELETE], [0], [0])
     plan = make_plan([process(900, fill(900), reads, drop)], rows_of([1000, 3000, 4096, 700]), backend="zcache", allocator="xvmalloc",
                      backend_options=OPTIONS, clean_allocator=ZBUD_ZCACHE1)  # fmt: skip
-    from tests.file_kit import plans_of
-
     plan = plan._replace(files=(plans_of(File("f", 4000)),))
     vm = make_vm(plan)
     run(vm)
@@ -184,3 +183,25 @@ def test_the_whole_machine_keeps_every_invariant() -> None:
     assert found["evicted_buddied_pages"] + found["evicted_unbuddied_pages"] > 50
     assert found["cleancache_puts"] == found["zbud_cumul_zpages"] + found["failed_eph_puts"] + found["failed_get_free_pages"]
     assert int(vm.built.backend_num[CLEAN_PAGES]) == 0
+
+
+def test_unmounting_drops_the_files_of_one_program_only() -> None:
+    """What is dirty is written first; the other program's pages stay, in memory and in the clean cache; the files keep their length."""
+    reads = (np.full(3000, FREAD), np.arange(3000), np.full(3000, 1000))
+    own = process(1, ([FWRITE] * 8, range(8), [100] * 8), reads, ([UNMOUNT], [0], [0]))
+    plan = make_plan([own, process(1, reads, reads)], rows_of([1000, 700]), backend="zcache", allocator="xvmalloc",
+                     backend_options=OPTIONS, clean_allocator=ZBUD_ZCACHE1)  # fmt: skip
+    (second,) = plans_of(File("b", 3000))
+    plan = plan._replace(
+        files=(plans_of(File("a", 3000)), (second._replace(device_page=3008),)),
+        processes=[one._replace(program=number) for number, one in enumerate(plan.processes)],
+    )
+    vm = make_vm(plan, groups=[[0], [1]])
+    run(vm, *vm.tasks)
+    file, cache = vm.arrays.file, vm.arrays.cache
+    behind = int(file[1, fi.FIRST])
+    assert file[:2, fi.SIZE].tolist() == [3000, 3000]
+    assert (counter(vm, "nr_dirty"), counter(vm, "nr_writeback"), counter(vm, "nr_written")) == (0, 0, 8)
+    assert not cache[:behind].any() and (cache[behind:] > 0).sum() > 100
+    flush_file, backend = zcache_clean.flush_file, vm.built.backend
+    assert (flush_file(backend, vm.pages, 0), flush_file(backend, vm.pages, 1) > 100) == (0, True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from models.allocators.pool import EVICT_AT, EVICT_LEFT, Allocator, Objects, PoolArrays
+from models.allocators.pool import EINVAL, ENOMEM, EVICT_AT, EVICT_LEFT, Allocator, Objects, PoolArrays
 
 
 class Evicted(NamedTuple):
@@ -39,3 +39,25 @@ def evict_pages(allocator: Allocator, arrays: PoolArrays, objects: Objects, page
             offered.append((who, agreed))
         count += allocator.evict_done(pool, page)
     return Evicted(offered, int(page), count)
+
+
+def store_or_evict(allocator: Allocator, arrays: PoolArrays, objects: Objects, size: int) -> tuple[int, list[tuple[int, bool]]]:
+    """Store, and if there is no page, evict one and try once more, as zcache2 does; (handle or -errno, what was offered)."""
+    handle = int(allocator.alloc(arrays.pool, size))
+    if handle != -ENOMEM:
+        return handle, []
+    evicted = evict_pages(allocator, arrays, objects, 1)
+    return int(allocator.alloc(arrays.pool, size)) if evicted.pages else handle, evicted.offered
+
+
+def told_eviction(allocator: Allocator, arrays: PoolArrays, objects: Objects, pages: int) -> list[str]:
+    """What `replay` prints of an `r` for an allocator of Linux 6.1, whose owners may refuse."""
+    done = evict_pages(allocator, arrays, objects, pages)
+    code = done.code if pages else -EINVAL  # the original's result before its first page
+    shown = (str(who) if agreed else f"!{who}" for who, agreed in done.offered)
+    return [" ".join(["r :", *shown, "=", str(code), str(done.pages)])]
+
+
+def no_compaction_told(arrays: PoolArrays) -> list[str]:
+    """What `replay` prints of a `c` for an allocator of Linux 6.1 that has none."""
+    return ["c -1 0"]

@@ -9,11 +9,12 @@ Row 0 of every table means "none": links start as zeros in untouched memory, and
 
 from __future__ import annotations
 
+import numpy as np
 from numba import int64
 from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 
 from models.allocators.pool import NUMBERS
-from models.jit import inlined
+from models.jit import uncounted
 
 SUMMARY = NUMBERS
 WORDS = NUMBERS + 1
@@ -25,7 +26,7 @@ def numbers_for(lists: int) -> int:
     return WORDS + (lists + 63) // 64
 
 
-@inlined
+@uncounted
 def mark_list(num, i):
     """List i has become non-empty."""
     w = i >> 6
@@ -33,7 +34,7 @@ def mark_list(num, i):
     num[SUMMARY] |= 1 << w
 
 
-@inlined
+@uncounted
 def unmark_list(num, i):
     """List i has become empty."""
     w = i >> 6
@@ -43,7 +44,7 @@ def unmark_list(num, i):
         num[SUMMARY] &= ~(1 << w)
 
 
-@inlined
+@uncounted
 def lowest_list_from(num, i):
     """Lowest non-empty list at or above i, -1 if there is none; i must be a list."""
     w = i >> 6
@@ -57,7 +58,7 @@ def lowest_list_from(num, i):
     return (w << 6) + trailing_zeros(found)
 
 
-@inlined
+@uncounted
 def highest_list_to(num, i):
     """Highest non-empty list at or below i, -1 if there is none; i must be a list."""
     w = i >> 6
@@ -75,7 +76,7 @@ def highest_list_to(num, i):
 # `table` links the rows through the columns `after` and `before`, and column `at` says which list a row is on.
 
 
-@inlined
+@uncounted
 def put_first(table, after, before, at, head, num, i, row):
     """Put a row at the head of list i."""
     n = head.shape[0] // 3
@@ -92,7 +93,7 @@ def put_first(table, after, before, at, head, num, i, row):
         mark_list(num, i)
 
 
-@inlined
+@uncounted
 def put_last(table, after, before, at, head, num, i, row):
     """Put a row at the tail of list i."""
     n = head.shape[0] // 3
@@ -109,7 +110,7 @@ def put_last(table, after, before, at, head, num, i, row):
         mark_list(num, i)
 
 
-@inlined
+@uncounted
 def take_out(table, after, before, at, head, num, row):
     """Take a row out of the list that it is on; column `at` keeps the list's number."""
     n = head.shape[0] // 3
@@ -128,7 +129,7 @@ def take_out(table, after, before, at, head, num, row):
     head[2 * n + i] -= 1
 
 
-@inlined
+@uncounted
 def take_row(table, link, num, used, spare, limit):
     """A row of `table` from 1 to limit: one that came back (chained through column `link`), else a fresh one; 0 if all are taken.
 
@@ -144,8 +145,68 @@ def take_row(table, link, num, used, spare, limit):
     return num[used]
 
 
-@inlined
+@uncounted
 def drop_row(table, link, num, spare, row):
     """Take a row back."""
     table[row, link] = num[spare]
     num[spare] = row
+
+
+# Lists that are only taken from at the head, with a count: of n lists, list i has head[i] its first row and head[n + i] their number.
+
+
+@uncounted
+def push(table, after, before, head, num, i, row):
+    """Put a row at the head of list i."""
+    old = head[i]
+    table[row, after] = old
+    table[row, before] = 0
+    table[old, before] = row
+    head[i] = row
+    head[(head.shape[0] >> 1) + i] += 1
+    if old == 0:
+        mark_list(num, i)
+
+
+@uncounted
+def unlink(table, after, before, head, num, i, row):
+    """Take a row out of list i, on which it is."""
+    right, left = table[row, after], table[row, before]
+    table[right, before] = left
+    if left != 0:
+        table[left, after] = right
+    else:
+        head[i] = right
+        if right == 0:
+            unmark_list(num, i)
+    head[(head.shape[0] >> 1) + i] -= 1
+
+
+# A ring without a count: row 0 of `table` is its anchor, so that table[0, after] is the first row and table[0, before] the last one, and no
+# end needs a test.  One ring a pair of columns.
+
+
+@uncounted
+def ring_first(table, after, before, row):
+    """Put a row at the head of the ring."""
+    old = table[0, after]
+    table[row, after] = old
+    table[row, before] = 0
+    table[old, before] = row
+    table[0, after] = row
+
+
+@uncounted
+def ring_out(table, after, before, row):
+    """Take a row out of the ring."""
+    right, left = table[row, after], table[row, before]
+    table[left, after] = right
+    table[right, before] = left
+
+
+def table_of(rows: int, columns: int) -> np.ndarray:
+    """A zeroed table whose first row begins a cache line, so that rows of 16, 32 or 64 bytes lie in one line each."""
+    line = 16  # of int32
+    room = np.zeros(rows * columns + line, np.int32)
+    skip = -(room.ctypes.data // 4) % line
+    return room[skip : skip + rows * columns].reshape(rows, columns)

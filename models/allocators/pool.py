@@ -127,6 +127,7 @@ class Answers(NamedTuple):
     errno                            a refused request is `a ID E22` (True) or just `a ID E` (False)
     statistics(arrays) -> lines      of an `s`, without the digest; None: `s PAGES NAME=VALUE ...` from `counters`
     compact(arrays) -> lines         does and reports a `c`; None: nothing is done, nothing printed
+    hold(arrays, objects)            before a `c`: tells the pool which objects the owner pins; None: it asks nobody
     reclaim(arrays, objects, pages) -> lines    does and reports an `r`; None: the same
     """
 
@@ -135,6 +136,7 @@ class Answers(NamedTuple):
     statistics: Callable[[PoolArrays], list[str]] | None = None
     compact: Callable[[PoolArrays], list[str]] | None = None
     reclaim: Callable[[PoolArrays, Objects, int], list[str]] | None = None
+    hold: Callable[[PoolArrays, Objects], None] | None = None
 
 
 class Allocator(NamedTuple):
@@ -144,8 +146,9 @@ class Allocator(NamedTuple):
            `may_take` (an option like any other, default 0) is how many pages it may take at once: xcfmalloc fills its reserve
     alloc(pool, size) -> handle >= 0, or -errno      handles are dense small integers below max_objects, reused after free
     free(pool, handle) -> 0, or -errno
-    compact(pool, budget) -> pages freed             0 where the original has no compaction
-    blocks(pool, handle, out) -> n                   out[2i], out[2i+1] = serial of the page and offset of block i (int64)
+    compact(pool, budget) -> pages freed             stops once `budget` pages are free; 0 where there is no compaction
+    blocks(pool, handle, out) -> n                   out[2i], out[2i+1] = serial of the page and offset of block i (int64); an object of
+                                                     more than 2 blocks writes as many as `out` has room for, and returns them all
     stat(pool) -> 0                                  brings every number of the tally up to date
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
     evict_begin/evict_next/evict_done                only where the original owns an LRU, else None; see below

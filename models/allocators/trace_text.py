@@ -96,6 +96,23 @@ def _operation(text, i, stop):
     return int64(code), one, two
 
 
+@compiled(int64(Ops, Ids, Buffer))
+def wrong_free(op, ident, state):
+    """The first operation that frees what was never allocated before it, or was freed before; -1 if there is none.
+
+    state: uint8[identities], zeros; afterwards 1 = allocated, 2 = freed.
+    """
+    for n in range(len(op)):
+        who = ident[n]
+        if op[n] == ALLOC:
+            state[who] = 1
+        elif op[n] == FREE:
+            if who >= len(state) or state[who] != 1:
+                return n
+            state[who] = 2
+    return -1
+
+
 @compiled(int64(Text, Ops, Ids, Numbers, Numbers))
 def parse(text, op, ident, arg, summary):
     """Fill op, ident and arg (room for one a line) from a whole trace; returns the number of operations.
@@ -171,7 +188,7 @@ def _put(out, at, value):
 def write_places(op, ident, first, last, place, errno, out):
     """Write the answer line of every ALLOC in first..last-1 (see `drive.drive` for `place`); returns the number of bytes.
 
-    errno: 1 to print the error number of a refused one.  out: at least (last - first) * LINE_BYTES.
+    errno: 1 to print the error number of a refused one.  out: at least LINE_BYTES for each row of `place`.
     """
     at = int64(0)
     for i in range(first, last):
@@ -187,9 +204,12 @@ def write_places(op, ident, first, last, place, errno, out):
             at += 2
             if errno:
                 at = _put(out, at, -row[0])
-        for k in range(1, 1 + 2 * row[0]):
+        numbers = row[1:]
+        if 2 * row[0] > numbers.shape[0]:
+            numbers = place.reshape(-1)[row[1] * row.shape[0] :]
+        for k in range(2 * row[0]):
             out[at] = _SPACE
-            at = _put(out, at + 1, row[k] & 0xFFFFFFFF)
+            at = _put(out, at + 1, numbers[k] & 0xFFFFFFFF)
         out[at] = _NEWLINE
         at += 1
     return at

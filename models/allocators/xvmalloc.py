@@ -28,7 +28,6 @@ from models.allocators.pool import (
     EINVAL,
     ENOMEM,
     FIRST_OWN,
-    FREE_BYTES,
     LOST_INSIDE,
     MAY_TAKE,
     META_INSIDE,
@@ -39,8 +38,6 @@ from models.allocators.pool import (
     PAGES_RETURNED,
     PAGES_TAKEN,
     PAYLOAD,
-    POOL_PAGES,
-    WALKED,
     Allocator,
     Answers,
     Numbers,
@@ -50,6 +47,7 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
+from models.allocators.tally import settle
 from models.errors import InputError
 from models.jit import compiled, inlined
 
@@ -149,15 +147,6 @@ def _grow(block, head, num):
 
 
 @inlined
-def _settle(num):
-    """Bring the derived numbers of the tally up to date."""
-    pages = num[PAGES_TAKEN] - num[PAGES_RETURNED]
-    num[POOL_PAGES] = pages
-    num[FREE_BYTES] = pages * num[PAGE_SIZE] - num[PAYLOAD] - num[META_INSIDE] - num[LOST_INSIDE]
-    num[WALKED] += num[OP_WALKED]
-
-
-@inlined
 def _cut(block, head, num, b, need):
     """Make what is left of a taken block behind `need` bytes a free block of its own, however small it is."""
     rest = block[b, SIZE] - need
@@ -195,7 +184,7 @@ def alloc(pool, size):
     if b == 0 and _grow(block, head, num):
         b = _find(head, num, need)
     if b == 0:
-        _settle(num)
+        settle(num)
         return -ENOMEM
     _unlink(block, head, num, b)
     _cut(block, head, num, b, need)
@@ -209,7 +198,7 @@ def alloc(pool, size):
     num[LOST_INSIDE] += need - size
     num[OP_COPIED] = size
     num[COPIED] += size
-    _settle(num)
+    settle(num)
     return handle - 1
 
 
@@ -257,7 +246,7 @@ def free(pool, handle):
         block[b, RIGHT] = right
         block[right, LEFT] = b
         _push(block, head, num, b)
-    _settle(num)
+    settle(num)
     return 0
 
 

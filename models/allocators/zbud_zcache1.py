@@ -33,7 +33,6 @@ from models.allocators.pool import (
     EVICT_AT,
     EVICT_LEFT,
     FIRST_OWN,
-    FREE_BYTES,
     LOST_INSIDE,
     MAY_TAKE,
     META_INSIDE,
@@ -45,7 +44,6 @@ from models.allocators.pool import (
     PAGES_TAKEN,
     PAYLOAD,
     POOL_PAGES,
-    WALKED,
     Allocator,
     Answers,
     Numbers,
@@ -56,6 +54,7 @@ from models.allocators.pool import (
     no_compaction,
     pool_t,
 )
+from models.allocators.tally import settle, start_operation
 from models.errors import InputError
 from models.jit import compiled, inlined
 
@@ -93,21 +92,6 @@ CHUNK_COUNTS = FIRST_OWN + 14  # where in num the number of objects ever stored,
 @inlined
 def _chunks(size):
     return (int64(size) + GRAIN - 1) >> SHIFT
-
-
-@inlined
-def _start_operation(num):
-    num[OP_WALKED] = 0
-    num[OP_COPIED] = 0
-
-
-@inlined
-def _settle(num):
-    """Bring the derived numbers of the tally up to date."""
-    pages = num[PAGES_TAKEN] - num[PAGES_RETURNED]
-    num[POOL_PAGES] = pages
-    num[FREE_BYTES] = pages * num[PAGE_SIZE] - num[PAYLOAD] - num[META_INSIDE] - num[LOST_INSIDE]
-    num[WALKED] += num[OP_WALKED]
 
 
 @inlined
@@ -170,7 +154,7 @@ def _find_page(page, head, num, need):
 def alloc(pool, size):
     """Store `size` bytes: handle, -EINVAL if the size is not allowed, -ENOMEM if there is no page."""
     obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     if size < 1 or size > (num[CHUNKS] - 1) << SHIFT:
         return -EINVAL
     if num[HANDLE_SPARE] == 0 and num[HANDLES_USED] >= num[HANDLE_LIMIT]:
@@ -178,7 +162,7 @@ def alloc(pool, size):
     need = _chunks(size)
     p = _find_page(page, head, num, need)
     if p == 0:
-        _settle(num)
+        settle(num)
         return -ENOMEM
     row = take_row(obj, SIZE, num, HANDLES_USED, HANDLE_SPARE, num[HANDLE_LIMIT])
     obj[row, PAGE] = p
@@ -193,7 +177,7 @@ def alloc(pool, size):
     num[LOST_INSIDE] += (need << SHIFT) - size
     num[OP_COPIED] = size
     num[COPIED] += size
-    _settle(num)
+    settle(num)
     return row - 1
 
 
@@ -201,7 +185,7 @@ def alloc(pool, size):
 def free(pool, handle):
     """Free an object; its page changes its list, unless it is being evicted.  -EINVAL if the object is not live."""
     obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     row = handle + 1
     if row < 1 or row > num[HANDLES_USED] or obj[row, PAGE] == 0:
         return -EINVAL
@@ -216,7 +200,7 @@ def free(pool, handle):
         num[OP_WALKED] = 1  # the buddy
         take_out(page, NEXT, PREV, LIST, head, num, p)
         _file(obj, page, head, num, p)
-    _settle(num)
+    settle(num)
     return 0
 
 
@@ -257,7 +241,7 @@ def evict_begin(pool):
     At least one page is processed, however few were asked for.
     """
     page, head, num = pool.page, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     first = num[EVICT_AT] == 0
     if first:
         num[EVICT_LEFT] = max(num[EVICT_LEFT], 1)
@@ -271,7 +255,7 @@ def evict_begin(pool):
             page[p, LIST] = CLAIMED
             page[p, OFFERED] = 0
             num[EVICTED_BUDDIED if i == num[CHUNKS] else EVICTED_SINGLE] += 1
-    _settle(num)
+    settle(num)
     return p
 
 
@@ -301,13 +285,13 @@ def evict_done(pool, p):
     The original asks no owner.  Should one have refused, the page goes to the list that it calls for, and still counts.
     """
     obj, page, head, num = pool.obj, pool.page, pool.head, pool.num
-    _start_operation(num)
+    start_operation(num)
     if not _is_claimed(page, num, p):
         return -EINVAL
     emptied = page[p, LEFT] == 0 and page[p, RIGHT] == 0
     _file(obj, page, head, num, p)
     num[EVICT_LEFT] -= 1
-    _settle(num)
+    settle(num)
     return int64(emptied)
 
 

@@ -4,7 +4,7 @@ Clean pages of files that leave memory are compressed into a pool that may lose 
 demands a whole free page first, even if a partly filled one could take the data.  The shrinker evicts whole pool pages, and does so even
 when it is only asked for the size.
 
-One file system, so one tmem pool: an object is a file.  Not modelled: shared file systems, and unmounting.
+One file system, so one tmem pool: an object is a file.  Not modelled: shared file systems.
 """
 
 from __future__ import annotations

@@ -20,9 +20,12 @@ from models.memory.state import Numbers, machine_t
 RANDOM, SEQUENTIAL = 1, 2  # models.workloads.stream.ADVICES
 
 
-@compiled(int64(machine_t, int64, int64))
-def drop_file(m, number, clock):
-    """Free all pages and traces of a file; returns the first file page that is under I/O (to be waited for, then again), or -1."""
+@compiled(int64(machine_t, int64, int64, int64))
+def drop_file(m, number, clock, kept):
+    """Free all pages and traces of a file; returns the first file page that is under I/O (to be waited for, then again), or -1.
+
+    kept: 1 if the file stays on its device as it is there, 0 if it has no length any more.
+    """
     pages = m.pages
     num = pages.num
     num[st.CLOCK] = clock
@@ -55,7 +58,7 @@ def drop_file(m, number, clock):
     if row[fi.DIRTY_PAGES] == 0:
         list_remove(pages, number)
     if waits < 0:
-        row[fi.SIZE] = 0
+        row[fi.SIZE] = row[fi.SIZE] if kept else 0
         row[fi.CURSOR] = 0
     return waits
 

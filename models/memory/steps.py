@@ -235,6 +235,13 @@ def io_done(m, clock, write, files, first, count):
     return write_done(m, first, count) if write else read_done(m, first, count)
 
 
+@compiled(int64(machine_t, stream_t, int64, int64, int64, int64, int64))
+def run_after_read(m, stream, now, deadline, files, first, count):
+    """A device read ended at `now`, and the task that waited for it goes on: `io_done` and `run_ops` in one call from Python."""
+    io_done(m, now, 0, files, first, count)
+    return run_ops(m, stream, now, deadline)
+
+
 @compiled(int64(pages_t, int64))
 def count_stall(pages, b):
     """One more allocation stall in histogram bin b."""

@@ -94,7 +94,7 @@ def _job(number: int, row: int, options: dict[str, Any], files: _Files, rng: np.
 
 def _compiler(number: int, row: int, options: dict[str, Any], files: _Files, text: np.ndarray, context: Context) -> Process:
     memory = measured.scaled(np.array([row]), measured.ANON, options["mean_peak"])[0]
-    pages = len(measured.page_masks(round(memory), context.page_size, 0)[0])
+    pages = measured.pages_of(round(memory), context.page_size)
 
     def chunks() -> Any:
         rng = np.random.Generator(np.random.PCG64(draws.child(context.seed, _JOB, number)))

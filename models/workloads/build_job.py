@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.workloads import build_tables as measured
+from models.workloads.build_touches import in_order, touches
 from models.workloads.stream import FEWER, FREAD, FWRITE, READ, SPAWN, WAIT, WRITE, Chunk, call
 
 ALL = -1
@@ -48,14 +49,12 @@ class _Rows:
 
     def add(self, interval: np.ndarray, kind: int, op: np.ndarray | int, page: np.ndarray, cpu: np.ndarray | int = 0) -> None:
         n = len(interval)
-        self.rows.append(
-            (interval.astype(np.int16) * 8 + kind, np.broadcast_to(op, n), page.astype(np.int64), np.broadcast_to(cpu, n))
-        )  # fmt: skip
+        key = interval.astype(np.int16) * 8 + kind
+        columns = (np.asarray(op, np.uint8), np.asarray(page, np.int64), np.asarray(cpu, np.uint32))
+        self.rows.append((key, *(np.broadcast_to(column, n) for column in columns)))
 
     def chunk(self) -> Chunk:
-        key, op, page, cpu = (np.concatenate(columns) for columns in zip(*self.rows, strict=True))
-        order = np.argsort(key, kind="stable")
-        return op[order].astype(np.uint8), page[order], cpu[order].astype(np.uint32)
+        return in_order(*(np.concatenate(columns) for columns in zip(*self.rows, strict=True)))
 
 
 def intervals_of(cpu: int, step: int) -> int:
@@ -100,11 +99,8 @@ def _touch_memory(rows: _Rows, touched: np.ndarray, written: np.ndarray, count: 
     interval = np.minimum(np.ceil(measured.part_ends() * count).astype(np.int64) - 1, count - 1)
     bits = np.zeros(count, np.uint64)
     np.bitwise_or.at(bits, interval, np.uint64(1) << np.arange(measured.PARTS, dtype=np.uint64))
-    hit = (touched & bits[:, None]) != 0
-    write = (written & bits[:, None]) != 0
-    write[np.argmax(hit, axis=0), np.arange(len(touched))] = True
-    at, page = np.nonzero(hit)
-    rows.add(at, _MEMORY, write[at, page].astype(np.uint8), page)  # WRITE is 1, READ 0
+    at, page, write = touches(touched, written, bits)
+    rows.add(at, _MEMORY, write, page)  # WRITE is 1, READ 0
 
 
 def _compute(rows: _Rows, cpu: int, weight: np.ndarray, step: int, page: int) -> None:

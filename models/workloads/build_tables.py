@@ -97,9 +97,14 @@ def _picked(template: int, count: int, offset: float) -> np.ndarray:
     return ((np.arange(count) + offset) * (template / count)).astype(np.int64)
 
 
+def pages_of(size: int, page_size: int) -> int:
+    """Pages of a job whose memory is `size` bytes."""
+    return max(1, round(size / page_size))
+
+
 def page_masks(size: int, page_size: int, offset: float) -> tuple[np.ndarray, np.ndarray]:
     """(touched, written) uint64[pages] of a job whose memory is `size` bytes."""
-    pages = max(1, round(size / page_size))
+    pages = pages_of(size, page_size)
     data, ratio = tables(), max(1, page_size // TEMPLATE_PAGE)
     at = _picked(len(data.touched), pages * ratio, offset)
     first = np.arange(0, len(at), ratio)

@@ -21,6 +21,7 @@ from models.workloads.stream import (
     FSYNC,
     LEAF,
     READ,
+    UNMOUNT,
     WRITE,
     Area,
     Chunk,
@@ -97,6 +98,9 @@ def _check(options: dict[str, Any], context: Context, sets: int, stride: int) ->
         "unlink with shared_files and several processes: the first to end would take the files from the others": (
             options["unlink"] and options["shared_files"] and options["processes"] > 1
         ),
+        "unmount with several processes: the file system is busy until the last of them ends": (
+            options["unmount"] and options["processes"] > 1
+        ),
     }
     for problem, found in problems.items():
         if found:
@@ -132,6 +136,8 @@ def _end(files: _Files, options: dict[str, Any]) -> Iterator[Chunk]:
         yield _for_each(files, ADVISE, ADVICES.index(options["end_advice"]))
     if options["unlink"]:
         yield _for_each(files, DELETE)
+    if options["unmount"]:
+        yield np.array([UNMOUNT], np.uint8), np.zeros(1, np.int64), np.zeros(1, np.uint32)
 
 
 def _ops(options: dict[str, Any], accesses: int, page_size: int) -> int | None:

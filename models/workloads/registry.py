@@ -168,6 +168,7 @@ REGISTRY = (
             Option("fsync_every", "int", "", 0, "fsync (msync) after so many writes; 0 = never", "fio's fsync", 0),
             Option("end_fsync", "bool", "", False, "fsync (msync) every file at the end", _FIO),
             Option("unlink", "bool", "", False, "the files are deleted at the end", _FIO),
+            Option("unmount", "bool", "", False, "their file system is unmounted at the end: memory and cleancache keep nothing of it"),
             Option("offset", "size", "B", "0B", "where the mappings begin in the address space, for the parts of phases and mix", "", 0),
             _PROCESSES,
             _SHARED_FILES,

@@ -23,10 +23,11 @@ FSYNC = 10  # until the file that holds file page `page` is on its device; page 
 DELETE = 11  # the file that holds file page `page` loses all its pages, dirty ones too: truncate, unlink
 ADVISE = 12  # the file that holds file page `page`, opened by this process: cpu_ns is one of the advices below
 SLAB = 13  # the kernel allocates (cpu_ns objects) in slab cache number `page`, or frees them if `page` is -1 - number
+UNMOUNT = 14  # the program's files: what is dirty is written, then their pages and the clean cache's copies are dropped
 
 OP_NAMES = (
     *("READ", "WRITE", "FREAD", "FWRITE", "MAP", "UNMAP", "SPAWN", "WAIT", "EXIT", "SLEEP"),
-    *("FSYNC", "DELETE", "ADVISE", "SLAB"),
+    *("FSYNC", "DELETE", "ADVISE", "SLAB", "UNMOUNT"),
 )
 
 ALL, FEWER = -1, -2  # `page` of a WAIT

@@ -94,11 +94,28 @@ def sync_files(task: Task, page: int) -> Steps:
 
 def delete_file(task: Task, page: int) -> Steps:
     """Truncate a file to nothing: its pages leave memory at once, those under I/O when that is over."""
+    yield from _drop(task, _number(task, page), kept=0)
+
+
+def unmount(task: Task) -> Steps:
+    """The files of the task's program: write what is dirty, then drop their pages, and what the clean cache holds of them.
+
+    So each program has a file system of its own; cleancache's flush of a file system is that of all its files (Linux 3.1 mm/cleancache.c).
+    """
+    arrays = task.vm.arrays
+    numbers = np.flatnonzero((arrays.file[:, fi.GROUP] == arrays.proc[task.number, st.GROUP]) & (arrays.file[:, fi.ROOM] > 0)).tolist()
+    for wait in (_start_writing, _wait_written):
+        for number in numbers:
+            yield from wait(task, number)
+    for number in numbers:
+        yield from _drop(task, number, kept=1)
+
+
+def _drop(task: Task, number: int, kept: int) -> Steps:
     vm = task.vm
-    number = _number(task, page)
     while not task.killed:
         now = int(vm.env.now)
-        waits = int(drop_file(vm.machine, number, now))
+        waits = int(drop_file(vm.machine, number, now, kept))
         yield from _computed(task, int(vm.num[st.CLOCK] - now) << STEP_SHIFT | SIGNALS, now)
         if waits < 0:
             return

@@ -35,14 +35,14 @@ from models.memory.op_state import (
     WAIT_READ,
     make_stream,
 )
-from models.memory.steps import UNMAP_STRETCH, end_process, run_ops
+from models.memory.steps import UNMAP_STRETCH, end_process, run_after_read, run_ops
 from models.memory.throttle import POLL_PAGES
 from models.workloads import stream as ops
 from models.workloads.bounds import first_wrong
 from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE, Chunk, Process
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
-from sim.actors.file_ops import advise, delete_file, sync_files
+from sim.actors.file_ops import advise, delete_file, sync_files, unmount
 from sim.actors.oom import kill_one
 from sim.errors import UserError
 
@@ -196,11 +196,11 @@ class Task(Actor):
         """Go on through reads that end before anything else happens; returns the time and report of the first other step."""
         vm, own, cpus, machine = self.vm, self.own, self.vm.cpus, self.vm.machine
         while step & CODE_MASK == WAIT_READ and not step & SIGNAL_WAKE:
-            end = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
-            if not end:
+            read = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
+            if read is None:
                 break
-            now = end
-            step = run_ops(machine, stream, now, cpus.deadline(self, now))
+            now = read[0]
+            step = run_after_read(machine, stream, now, cpus.deadline(self, now), *read[1:])
         return now, step
 
     def was_killed(self) -> bool:
@@ -267,6 +267,8 @@ class Task(Actor):
             yield from delete_file(self, page)
         elif op == ops.ADVISE:
             yield from advise(self, page, value)
+        elif op == ops.UNMOUNT:
+            yield from unmount(self)
         return False
 
     def _wait_for_children(self, page: int) -> Steps:

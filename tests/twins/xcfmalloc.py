@@ -45,7 +45,7 @@ class Xcfmalloc:
         self.pages: list[Page] = []
         self.serial = 0
         self.objects: dict[int, list[Block]] = {}
-        self.walked = self.copied = 0
+        self.walked = self.copied = self.moved = 0
         self.refill()
 
     def descriptor_count(self) -> int:
@@ -147,6 +147,71 @@ class Xcfmalloc:
             self._unlink(after)
             block.size += after.size
         self._push(block)
+
+    def compact(self, budget: int) -> int:
+        """Pages freed.  Not part of the original."""
+        self.walked = self.copied = freed = 0
+        if budget <= 0:
+            return 0
+        self.walked += sum(len(page.blocks) for page in self.pages)
+        received: list[Page] = []
+        for page in sorted(filter(self._is_used, self.pages), key=lambda page: (self._used_bytes(page), page.serial)):
+            if freed < budget and page not in received:
+                plan = self._plan(page)
+                if plan is not None:
+                    received += self._empty(page, plan)
+                    freed += 1
+        return freed
+
+    def _is_used(self, page: Page) -> bool:
+        return any(block.used for block in page.blocks)
+
+    def _used_bytes(self, page: Page) -> int:
+        return sum(up(block.size) for block in page.blocks if block.used)
+
+    def _plan(self, page: Page) -> list[tuple[Block, Block, int]] | None:
+        """(used block, the free block that it goes to, offset there) for every used block of a page, in address order, or None."""
+        plan: list[tuple[Block, Block, int]] = []
+        for block in [block for block in page.blocks if block.used]:
+            need = up(block.size)
+            room = [to for blocks in self.lists[need // 64 - 1 : -1] for to in blocks]
+            at = next((i for i, to in enumerate(room) if to.page is not page), None)
+            self.walked += len(room) if at is None else at + 1
+            if at is None:
+                self._forget(plan)
+                return None
+            to = room[at]
+            self._unlink(to)
+            plan.append((block, to, to.offset))
+            to.offset, to.size = to.offset + need, to.size - need
+            if to.size:
+                self._push(to)
+        return plan
+
+    def _forget(self, plan: list[tuple[Block, Block, int]]) -> None:
+        """All free blocks get back what they gave, the last one first; each becomes the head of its list."""
+        for block, to, offset in reversed(plan):
+            if to.size:
+                self._unlink(to)
+            to.offset, to.size = offset, to.size + up(block.size)
+            self._push(to)
+
+    def _empty(self, page: Page, plan: list[tuple[Block, Block, int]]) -> list[Page]:
+        """Move the blocks, give the page back; the pages that took something."""
+        for block in page.blocks:
+            if not block.used:
+                self._unlink(block)
+        self.pages.remove(page)
+        for block, to, offset in plan:
+            blocks = to.page.blocks
+            blocks.insert(blocks.index(to), block)
+            block.page, block.offset = to.page, offset
+            self.moved += 1
+            self.copied += block.size
+        for _, to, _ in plan:
+            if not to.size and to in to.page.blocks:
+                to.page.blocks.remove(to)
+        return [to.page for _, to, _ in plan]
 
     def where(self, key: int) -> list[tuple[int, int]]:
         return [(block.page.serial, block.offset) for block in self.objects[key]]
