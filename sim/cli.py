@@ -17,7 +17,7 @@ import click
 from models.errors import InputError
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads")
+KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes")
 
 _CONFIG = click.argument("config", type=click.Path())
 _SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key, such as machine.memory=120MiB; repeatable.")
@@ -87,12 +87,58 @@ def run(
 @cli.command()
 @_CONFIG
 @_SETS
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the bench's folder is made."
+)
+@click.option("--again", is_flag=True, help="Run cases again that are there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--page", type=click.Path(path_type=Path), default=None, help="Also write the page of questions and answers to this file.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option(
+    "--worst", metavar="METRIC", help="Search for their worst cases: pages-per-payload, walked-max, walked-mean, copied."
+)
+@click.option("--budget", type=click.IntRange(1000), default=20_000_000, show_default=True, help="With --worst: operations to play.")
+@click.option("--length", type=click.IntRange(1, 10_000_000), default=2000, show_default=True, help="With --worst: operations at most.")
+@click.option("--smallest", type=click.IntRange(1, 4096), default=32, show_default=True, help="With --worst: smallest object, bytes.")
+def allocators(
+    config: str,
+    sets: tuple[str, ...],
+    out: Path,
+    again: bool,
+    jobs: int | None,
+    page: Path | None,
+    quiet: bool,
+    worst: str | None,
+    budget: int,
+    length: int,
+    smallest: int,
+) -> int:
+    """Put the allocators of CONFIG side by side, under the same operations, and write results and a report.
+
+    With --worst, look for the operations that make each of them worst on a metric, and keep these as traces.
+    """
+    from sim.bench.load import load
+
+    loaded = load(config, sets)
+    if worst is not None:
+        from sim.bench.worst import Limits
+        from sim.bench.worst import worst as search
+
+        return search(loaded.config, worst, budget, Limits(length, smallest), out, jobs, sys.stdout)
+    from sim.bench.run import run as run_bench
+
+    return run_bench(loaded, out=out, again=again, jobs=jobs, quiet=quiet, page=page)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
 def check(config: str, sets: tuple[str, ...]) -> int:
     """Check CONFIG without running it; print every value and where it comes from."""
-    from sim.config.load import load
+    from sim.config.load import any_load
     from sim.config.text import checked
 
-    _echo(checked(load(config, sets)))
+    _echo(checked(any_load(config, sets)))
     return DONE
 
 
@@ -101,7 +147,7 @@ def check(config: str, sets: tuple[str, ...]) -> int:
 def list_names(kind: str | None) -> int:
     """List everything that a configuration can name, with its source.
 
-    KIND is one of policies, backends, devices, allocators, compressors, contents, workloads.
+    KIND is one of policies, backends, devices, allocators, compressors, contents, workloads, lifetimes.
     """
     from sim.config.names import listed
 
@@ -110,8 +156,9 @@ def list_names(kind: str | None) -> int:
 
 
 @cli.command()
+@click.option("--bench", is_flag=True, help="Of a configuration of `mempress allocators`.")
 @click.option("--markdown", is_flag=True, hidden=True, help="Print docs/configuration.md instead.")
-def schema(markdown: bool) -> int:
+def schema(bench: bool, markdown: bool) -> int:
     """Print the JSON Schema of a configuration, for editors."""
     if markdown:
         from sim.config.text import markdown as reference
@@ -122,6 +169,11 @@ def schema(markdown: bool) -> int:
 
     from sim.config.reference import json_schema
 
+    if bench:
+        from sim.bench.schema import BenchConfig
+
+        click.echo(json.dumps(json_schema(BenchConfig), indent=2, ensure_ascii=False))
+        return DONE
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return DONE
 
@@ -170,23 +222,6 @@ def conformance(allocator: str, seed: int, sequences: int) -> int:
     from sim.conformance.command import conformance as examine
 
     return examine(allocator, seed, sequences, sys.stdout)
-
-
-@cli.command()
-@click.argument("allocator")
-@click.option("--metric", required=True, help="pages-per-payload, walked-max, walked-mean or copied.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the search.")
-@click.option("--budget", type=click.IntRange(1000), default=20_000_000, show_default=True, help="Operations to play.")
-@click.option("--length", type=click.IntRange(1, 10_000_000), default=2000, show_default=True, help="Operations of a sequence at most.")
-@click.option("--smallest", type=click.IntRange(1, 4096), default=32, show_default=True, help="Smallest object in bytes.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Trace to write (default: worst-ALLOCATOR-METRIC.trace).")
-@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
-def worst(allocator: str, metric: str, seed: int, budget: int, length: int, smallest: int, out: Path | None, jobs: int | None) -> int:
-    """Search for the operations that make ALLOCATOR worst on a metric, and keep them as a trace."""
-    from sim.bench.worst import Limits
-    from sim.bench.worst import worst as search
-
-    return search(allocator, metric, seed, budget, Limits(length, smallest), out, jobs, sys.stdout)
 
 
 def _say(text: str) -> None:

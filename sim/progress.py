@@ -60,7 +60,8 @@ class Quiet:
 class Tally:
     """Adds up the state of all runs: what both kinds of display show."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "accesses") -> None:
+        self.unit = unit
         self.title = ""
         self.runs = 0
         self.done_runs = 0
@@ -106,7 +107,8 @@ class Tally:
 
     def text(self) -> str:
         rate = self.accesses / self.elapsed_s if self.elapsed_s > 0 else 0.0
-        return f"{self.done_runs} of {self.runs} runs, {self.simulated_s:.1f} s simulated, {si(rate)} accesses/s"
+        simulated = f"{self.simulated_s:.1f} s simulated, " if self.unit == "accesses" else ""
+        return f"{self.done_runs} of {self.runs} runs, {simulated}{si(rate)} {self.unit}/s"
 
 
 def si(value: float) -> str:
@@ -130,9 +132,9 @@ def duration(seconds: float | None) -> str:
 class Log:
     """One plain line every LOG_EVERY_S seconds."""
 
-    def __init__(self, stream: TextIO, every_s: float = LOG_EVERY_S) -> None:
+    def __init__(self, stream: TextIO, every_s: float = LOG_EVERY_S, unit: str = "accesses") -> None:
         self._stream, self._every_s = stream, every_s
-        self._tally = Tally()
+        self._tally = Tally(unit)
         self._last = 0.0
 
     def _line(self, text: str) -> None:
@@ -168,9 +170,9 @@ class Log:
 class Bar:
     """A rich progress bar; starts with the first event, so that a fork before that meets no thread of ours."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, unit: str = "accesses") -> None:
         self._stream = stream
-        self._tally = Tally()
+        self._tally = Tally(unit)
         self._bar: Any = None
         self._task: Any = None
 
@@ -216,9 +218,9 @@ class Bar:
             self._bar = None
 
 
-def reporter(quiet: bool = False, stream: TextIO | None = None) -> Reporter:
-    """The right kind of display for where standard error goes."""
+def reporter(quiet: bool = False, stream: TextIO | None = None, unit: str = "accesses") -> Reporter:
+    """The right kind of display for where standard error goes; `unit` is what is counted a second."""
     if quiet:
         return Quiet()
     stream = stream or sys.stderr
-    return Bar(stream) if stream.isatty() else Log(stream)
+    return Bar(stream, unit) if stream.isatty() else Log(stream, unit=unit)

@@ -89,7 +89,7 @@ def execute(
         try:
             _simulate(todo, out, simulate, reporter, jobs, check, trace, started, command)
         except UserError as error:
-            raise UserError(_with_place(str(error), error.key, loaded.origin)) from None
+            raise UserError(with_place(str(error), error.key, loaded.origin)) from None
     documents = [read_json(out / case.identity.folder / RUN_FILE) for case in cases]
     folder = out / cases[0].identity.folder
     published = published_of(loaded.config)
@@ -136,7 +136,7 @@ def _simulate(
             log.unlink(missing_ok=True)
 
 
-def _with_place(text: str, key: str, origin: Mapping[str, str]) -> str:
+def with_place(text: str, key: str, origin: Mapping[str, str]) -> str:
     """The message behind the file and line of the key that it is about, unless it names a place itself, as those of traces do."""
     if not key or re.match(r"\S+:\d+:", text):
         return text

@@ -18,6 +18,9 @@ from sim.replay import find_allocator, read_trace
 SMALL = Limits(length=600, smallest=32)
 
 
+REST = "sizes: [{kind: distribution, name: d}]\nlifetimes: [churn]\n"
+
+
 def operations(schedule: sc.Schedule, room: int = 100) -> list[tuple[int, int, int]]:
     op, ident, arg = np.zeros(room, np.uint8), np.zeros(room, np.int32), np.zeros(room, np.int64)
     n = sc.expand(np.array(schedule, np.int64).reshape(-1, 5), op, ident, arg, np.zeros(room, np.int64), np.zeros(room, np.int64))
@@ -111,19 +114,24 @@ def test_what_is_kept_replays_to_the_same_figure(name: str, tmp_path: Path) -> N
         found = search(entry, metric, seed=2, budget=60_000, limits=SMALL)
         path = tmp_path / f"{metric}.trace"
         path.write_text(found.trace)
-        assert measure(entry, metric, read_trace(path), SMALL) == found.value > 0
+        assert measure(entry, metric, read_trace(path), SMALL) == found.value
+        assert found.value > 0 or name in ("ideal", "page-per-object")  # which look at nothing
         assert found.operations <= SMALL.length
         assert found.trace.count("\na ") + found.trace.count("\nf ") + found.trace.count("\nc\n") == found.operations
 
 
 def test_the_command_writes_a_trace_that_replay_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "w.trace"
-    arguments = ["worst", "xvmalloc", "--metric", "pages-per-payload", "--seed", "4", "--budget", "100000", "--length", "500"]
-    assert execute([*arguments, "--out", str(path)]) == 0
+    config = tmp_path / "c.yaml"
+    config.write_text("name: c\nseed: 4\nallocators: [xvmalloc, {kind: xvmalloc, align: 4, name: xv4}]\n" + REST)
+    arguments = ["allocators", str(config), "--worst", "pages-per-payload", "--budget", "100000", "--length", "500"]
+    assert execute([*arguments, "--out", str(tmp_path)]) == 0
+    folder = tmp_path / "c-worst-pages-per-payload"
+    assert sorted(item.name for item in folder.iterdir()) == ["xv4.trace", "xvmalloc.trace"]
+    path = folder / "xvmalloc.trace"
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("xvmalloc: pages-per-payload ")
-    assert told[-1].startswith(f"{path}: ") and told[-1].endswith("shows it")
-    value, count = float(told[0].split()[2]), int(told[0].split()[-2])
+    assert told[0].startswith("xvmalloc: pages-per-payload ") and any(line.startswith("xv4: pages-per-payload ") for line in told)
+    assert told[-1].startswith(f"traces   {folder} ")
+    value, count = float(told[0].split()[2]), int(told[0].split()[4])
     assert execute(["replay", str(path), "--allocator", "xvmalloc"]) == 0
     answers = capsys.readouterr().out.splitlines()
     pages = int(answers[-2].split()[1])
@@ -145,12 +153,14 @@ def test_words() -> None:
 
 
 def test_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, what in (
-        (["xvmaloc", "--metric", "copied"], "did you mean xvmalloc"),
-        (["xvmalloc", "--metric", "pages"], "expected one of pages-per-payload"),
-        (["xvmalloc", "--metric", "copied", "--budget", "1000", "--out", str(tmp_path)], "cannot write the trace"),
+    config = tmp_path / "c.yaml"
+    for allocator, arguments, what in (
+        ("xvmaloc", ["copied"], "did you mean xvmalloc"),
+        ("xvmalloc", ["pages"], "expected one of pages-per-payload"),
+        ("xvmalloc", ["copied", "--budget", "1000", "--out", str(config)], "c.yaml"),
     ):
-        assert execute(["worst", *arguments]) == 2
+        config.write_text(f"name: c\nallocators: [{allocator}]\n{REST}")
+        assert execute(["allocators", str(config), "--worst", *arguments]) == 2
         assert what in capsys.readouterr().err
     with pytest.raises(UserError, match="allow longer ones"):
         search(find_allocator("xvmalloc"), "walked-mean", budget=1000, limits=Limits(length=50))

@@ -79,4 +79,18 @@ REGISTRY = (
             Option("rows", "int", "pages", 65536, "sizes drawn", "", 1, 100_000_000),
         ),
     ),
+    Entry(
+        "preferred",
+        "models.contents.preferred:build",
+        "sizes drawn from a full range and, mostly, from a preferred one inside it: no real content",
+        "compcache project, alloc_stress/genprofile (2008)",
+        (
+            Option("min", "size", "B", "32B", "smallest size", "compcache project, alloc_stress", 1),
+            Option("max", "size", "B", "2048B", "largest size", "compcache project, alloc_stress", 1),
+            Option("low", "size", "B", None, "smallest preferred size; none = min", "", 1),
+            Option("high", "size", "B", None, "largest preferred size; none = max", "", 1),
+            Option("share", "float", "", 0.8, "probability of the preferred range", "compcache project, alloc_stress", 0.0, 1.0),
+            Option("rows", "int", "pages", 1_000_000, "sizes drawn", "", 1, 100_000_000),
+        ),
+    ),
 )

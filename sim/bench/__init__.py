@@ -1,1 +1,1 @@
-"""Allocators side by side, and their worst cases."""
+"""The allocators' bench: `mempress allocators CONFIG` drives all allocators with the same operations and puts them side by side."""

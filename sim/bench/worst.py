@@ -31,8 +31,11 @@ from models.allocators.pool import (
     no_compaction,
 )
 from models.registry import Entry, resolve
+from sim.bench.schema import BenchConfig
 from sim.errors import UserError
-from sim.replay import NO_LIMIT, PAGES_PER_OBJECT, Replay, Trace, find_allocator, read_trace
+from sim.folders import prepare_folder
+from sim.replay import NO_LIMIT, PAGES_PER_OBJECT, Replay, Trace, read_trace
+from sim.results import slug
 from sim.workers import run_jobs
 
 METRICS = {
@@ -404,16 +407,24 @@ def confirm(entry: Entry, found: Found, limits: Limits) -> None:
         raise UserError(f"{entry.name}: the trace gives {value}, the search found {found.value}")
 
 
-def worst(allocator: str, metric: str, seed: int, budget: int, limits: Limits, out: Path | None, jobs: int | None, shown: TextIO) -> int:
-    """The command: search, tell, and write the trace."""
-    entry = find_allocator(allocator)
-    found = search(entry, metric, seed, budget, limits, jobs)
-    path = out or Path(f"worst-{entry.name.rpartition('/')[2].replace(':', '-')}-{metric}.trace")
-    try:
-        path.write_text(found.trace, encoding="ascii")
-    except OSError as error:
-        raise UserError(f"{path}: cannot write the trace: {error.strerror or error}") from None
-    shown.write(f"{found.allocator}: {metric} {found.value:.6g} after {found.operations} operations\n  ({METRICS[metric]})\n")
-    shown.writelines(f"  {line}\n" for line in words(found.schedule))
-    shown.write(f"{path}: {found.tried} operations tried; `mempress replay {path} --allocator {allocator}` shows it\n")
+def worst(config: BenchConfig, metric: str, budget: int, limits: Limits, out: Path, jobs: int | None, shown: TextIO) -> int:
+    """`mempress allocators CONFIG --worst METRIC`: search for each allocator of the configuration, tell, and write the traces.
+
+    The folder is NAME-worst-METRIC below `out`; the traces that are finished stay, whatever happens to the others.
+    """
+    folder = out / f"{slug(config.name)}-worst-{metric}"
+    prepare_folder(folder)
+    for part in config.allocators:
+        entry = part.entry._replace(name=part.name, preset=part.settings)
+        found = search(entry, metric, config.seed, budget, limits._replace(page_size=config.page_size), jobs)
+        path = folder / f"{slug(part.name)}.trace"
+        try:
+            path.write_text(found.trace, encoding="ascii")
+        except OSError as error:
+            raise UserError(f"{path}: cannot write the trace: {error.strerror or error}") from None
+        shown.write(f"{found.allocator}: {metric} {found.value:.6g} after {found.operations} operations ({found.tried} tried)\n")
+        shown.writelines(f"  {line}\n" for line in words(found.schedule))
+        shown.flush()
+    shown.write(f"{metric}: {METRICS[metric]}\n")
+    shown.write(f"traces   {folder} (`mempress replay TRACE --allocator NAME` shows them)\n")
     return 0

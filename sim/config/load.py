@@ -18,7 +18,7 @@ from sim.config import checks, sweep
 from sim.config.loader import Notes, parse, read_text
 from sim.config.parts import Checked, Part, Values
 from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
-from sim.config.schema import MAX_RUNS, Config
+from sim.config.schema import MAX_RUNS, Config, Section
 from sim.config.tree import Node, PathError, Where, find_path, locate, merge, plain, put, split_key, tree_of, without
 from sim.config.walk import leaves
 from sim.errors import UserError
@@ -54,7 +54,7 @@ class Loaded:
     files: list[str]
 
 
-class _Report:
+class Report:
     """Problems with their positions, each once."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def _shown(path: File) -> str:
         return str(path)
 
 
-def _read(path: File, shown: str, report: _Report, chain: tuple[str, ...] = ()) -> Node:
+def _read(path: File, shown: str, report: Report, chain: tuple[str, ...] = ()) -> Node:
     """A file's tree with everything that it extends below it."""
     text = read_text(path, shown)
     if shown not in report.files:
@@ -118,7 +118,7 @@ def _read(path: File, shown: str, report: _Report, chain: tuple[str, ...] = ()) 
     return merge(base, without(root, ["extends"]))
 
 
-def _names(node: Node, report: _Report) -> list[Node]:
+def _names(node: Node, report: Report) -> list[Node]:
     items = node.value if isinstance(node.value, list) else [node]
     for item in items:
         if not isinstance(item.value, str) or not item.value.strip() or "\0" in item.value:
@@ -126,7 +126,7 @@ def _names(node: Node, report: _Report) -> list[Node]:
     return [item for item in items if isinstance(item.value, str) and item.value.strip() and "\0" not in item.value]
 
 
-def _extended(name: Node, path: File, report: _Report, chain: tuple[str, ...]) -> Node:
+def _extended(name: Node, path: File, report: Report, chain: tuple[str, ...]) -> Node:
     target = File(os.path.abspath(os.path.join(path.parent, os.path.expanduser(name.value))))
     try:
         if os.path.realpath(target) in chain:
@@ -138,7 +138,7 @@ def _extended(name: Node, path: File, report: _Report, chain: tuple[str, ...]) -
         return Node({}, name.at)
 
 
-def _override(root: Node, sets: Sequence[str], report: _Report) -> tuple[Node, list[tuple[Where, str, Path]]]:
+def _override(root: Node, sets: Sequence[str], report: Report) -> tuple[Node, list[tuple[Where, str, Path]]]:
     """The tree with all `--set KEY=VALUE` applied, and the paths that they set."""
     fixed: list[tuple[Where, str, Path]] = []
     for text in sets:
@@ -194,7 +194,7 @@ def _under(path: Path, tops: Iterable[Path]) -> bool:
 
 
 def _expand(
-    root: Node, sweep_node: Node, base: Config | None, report: _Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]
+    root: Node, sweep_node: Node, base: Config | None, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]
 ) -> list[Case]:
     """All cases; adds to the report what is wrong with them."""
     swept = list(sweep.check_keys(root, sweep_node)) + list(sweep.repeated(sweep_node))
@@ -226,7 +226,7 @@ def _expand(
     return cases
 
 
-def _build(root: Node, report: _Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
+def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
     """Validate and expand a whole tree."""
     config, problems = _validated(root, context)
     sweep_node = root.value.get("sweep")
@@ -245,14 +245,14 @@ def _build(root: Node, report: _Report, fixed: list[tuple[Where, str, Path]], co
     first = config or cases[0].config
     _check_published(root, first, cases, report)
     report.raise_if_any()
-    return Loaded(first, cases, _origin(first, root), report.files)
+    return Loaded(first, cases, origin_of(first, root), report.files)
 
 
 def _under_any(problems: list[Problem], top: Path) -> bool:
     return any(problem.path[: len(top)] == top for problem in problems)
 
 
-def _check_published(root: Node, config: Config, cases: list[Case], report: _Report) -> None:
+def _check_published(root: Node, config: Config, cases: list[Case], report: Report) -> None:
     names = [case.name for case in cases]
     for index, figure in enumerate(config.published):
         if figure.case not in names:
@@ -260,7 +260,8 @@ def _check_published(root: Node, config: Config, cases: list[Case], report: _Rep
             report.problems(root, [problem])
 
 
-def _origin(config: Config, root: Node) -> dict[str, str]:
+def origin_of(config: Section, root: Node) -> dict[str, str]:
+    """Dotted key -> where its value comes from, for every value."""
     origin = {}
     for leaf in leaves(config):
         where, written = locate(root, leaf.path)
@@ -268,14 +269,12 @@ def _origin(config: Config, root: Node) -> dict[str, str]:
     return origin
 
 
-def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
-    """Read a configuration file, with everything it extends, and expand its sweep.
+def read(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> tuple[Node, Report, list[tuple[Where, str, Path]]]:
+    """A configuration's tree with everything that it extends and all overrides, before it means anything.
 
-    sets: overrides as for `--set`, such as "machine.memory=120MiB"; their values follow the YAML rules, and their paths are
-    relative to the current directory.
-    Raises UserError with every problem of all files on a line of its own.
+    Returns the tree, a report that holds what was wrong so far, and the overridden places.  Raises UserError if there is no tree.
     """
-    report = _Report()
+    report = Report()
     shown = os.fspath(path)
     if "\0" in shown or not shown:
         raise UserError(f"found {show(shown)}; expected the name of a configuration file")
@@ -285,6 +284,37 @@ def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
         earlier = "\n".join(f"{where}: {text}" for where, text in report.lines)
         raise UserError("\n".join(part for part in (earlier, str(error)) if part)) from None
     root, fixed = _override(root, sets, report)
+    return root, report, fixed
+
+
+def is_bench(root: Node) -> bool:
+    """Whether a tree is a configuration of the allocators' bench (sim.bench.load), not of a VM."""
+    return "allocators" in root.value and "machine" not in root.value
+
+
+def load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Loaded:
+    """Read a configuration file, with everything it extends, and expand its sweep.
+
+    sets: overrides as for `--set`, such as "machine.memory=120MiB"; their values follow the YAML rules, and their paths are
+    relative to the current directory.
+    Raises UserError with every problem of all files on a line of its own.
+    """
+    root, report, fixed = read(path, sets)
+    if is_bench(root):
+        where = root.keys["allocators"]
+        raise UserError(
+            f"{where}: allocators: found a configuration of the allocators' bench; expected one of a VM; use mempress allocators"
+        )
+    return _build(root, report, fixed, {"yaml": True})
+
+
+def any_load(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Any:
+    """As `load`; a configuration of the allocators' bench is read too (a sim.bench.load.LoadedBench)."""
+    root, report, fixed = read(path, sets)
+    if is_bench(root):
+        from sim.bench.load import build
+
+        return build(root, report)
     return _build(root, report, fixed, {"yaml": True})
 
 
@@ -292,6 +322,6 @@ def prepare(config: Config) -> Loaded:
     """What `load` makes of a file, from a configuration made in Python: its sweep is expanded.  Raises UserError."""
     where = Where("Config")
     try:
-        return _build(tree_of(config.resolved(written=True), where), _Report(), [], {})
+        return _build(tree_of(config.resolved(written=True), where), Report(), [], {})
     except ValidationError as error:
         raise_for(problems_of(error), "Config")

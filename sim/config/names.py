@@ -21,6 +21,7 @@ NOUNS = {
     "compressors": "compressor",
     "contents": "page contents",
     "workloads": "workload",
+    "lifetimes": "lifetime",
 }
 FOLDERS = tuple(NOUNS)
 _WIDEST = 90  # characters of a description that the columns make room for

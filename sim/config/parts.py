@@ -365,7 +365,15 @@ class Pattern(Part):
     folder: ClassVar[str] = "workloads"
 
 
-PARTS: Mapping[str, type[Part]] = {cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern)}
+class Lifetime(Part):
+    """When the objects of an allocator come and go: a name from models/lifetimes."""
+
+    folder: ClassVar[str] = "lifetimes"
+
+
+PARTS: Mapping[str, type[Part]] = {
+    cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime)
+}
 
 
 def part_class(folder: str) -> type[Part]:

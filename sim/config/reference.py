@@ -39,10 +39,19 @@ def _classes(annotation: Any) -> list[type]:
     return [found for argument in getattr(annotation, "__args__", ()) for found in _classes(argument)]
 
 
+def _item_key(annotation: Any) -> Key | None:
+    """What describes the items of a list of plain values."""
+    item = next(iter(getattr(annotation, "__args__", ())), None) if getattr(annotation, "__origin__", None) is list else None
+    return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, Key)), None)
+
+
 def _special(path: str, info: Any) -> Iterator[Row]:
     annotation = info.annotation
+    key = _item_key(annotation)
+    if key is not None:
+        yield Row(f"{path}[]", key.option(path) if key.default != REQUIRED else key.option(path)._replace(default=info.default))
     for found in _classes(annotation):
-        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep") else ".NAME" if path == "devices" else "[]"
+        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep", "density") else ".NAME" if path == "devices" else "[]"
         if issubclass(found, Section):
             yield from rows(found, f"{path}{mark}.")
         elif issubclass(found, Part):
@@ -165,10 +174,18 @@ def _section_schema(section: type[Section]) -> dict[str, Any]:
 
 
 def _special_schema(name: str, annotation: Any) -> dict[str, Any]:
+    key = _item_key(annotation)
+    if key is not None:
+        return {"type": "array", "items": _option_schema(key.option(name)._replace(doc=""))}
     found = next((cls for cls in _classes(annotation) if issubclass(cls, (Section, Part))), None)
     if found is None:
         return {"type": "object", "additionalProperties": {"type": "array", "minItems": 1} if name == "grid" else True}
-    inner = _section_schema(found) if issubclass(found, Section) else {"$ref": f"#/$defs/{found.folder}"}
+    if issubclass(found, Section):
+        inner = _section_schema(found)
+    elif found.common and found is not Workload:
+        inner = _folder_schema(found.folder, found.common)
+    else:
+        inner = {"$ref": f"#/$defs/{found.folder}"}
     if name == "devices":
         return {"type": "object", "additionalProperties": inner}
     if isinstance(annotation, type):
@@ -178,9 +195,9 @@ def _special_schema(name: str, annotation: Any) -> dict[str, Any]:
     return {"anyOf": [inner, {"type": "null"}]}
 
 
-def json_schema() -> dict[str, Any]:
-    """The whole configuration as a JSON Schema (2020-12), for completion and checking in editors."""
-    schema = _section_schema(Config)
+def json_schema(section: type[Section] = Config) -> dict[str, Any]:
+    """A whole configuration as a JSON Schema (2020-12), for completion and checking in editors."""
+    schema = _section_schema(section)
     files = {"type": "array", "items": {"type": "string"}}
     schema["properties"]["extends"] = {
         "anyOf": [{"type": "string"}, files],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -71,12 +71,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 _PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
-def _default(value: Any) -> Any:
+def as_written(value: Any) -> Any:
     """A default as one writes it in YAML, of a type that type checkers need not compare with the attribute's."""
     return Field(value)
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         wrong(text, "1 to 100 letters, digits and . _ + -, starting with a letter or digit (it names the results' folder)")
     return text
@@ -113,7 +113,7 @@ class Machine(Section):
     memory: Annotated[Size, Key("size", "B", "memory of the machine", "", 1 << 20, 1 << 50)]
     page_size: Annotated[
         Size, Key("size", "B", "size of a page", "4 KiB: x86-64; 16 and 64 KiB: arm64", choices=("4KiB", "16KiB", "64KiB"))
-    ] = _default("4KiB")
+    ] = as_written("4KiB")
     cpus: Annotated[int, Key("int", "", "virtual CPUs", _CHOICE, 1, 1024)] = 2
     kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "Linux 6.1 (long-term release)", choices=("6.1",))] = "6.1"
     kernel_reserved: Annotated[
@@ -127,7 +127,7 @@ class Machine(Section):
             1 << 50,
             default="auto",
         ),
-    ] = _default("auto")
+    ] = as_written("auto")
     sysctl: Annotated[dict[str, Any], Settings(SYSCTL)] = {}
     scheduler: Annotated[dict[str, Any], Settings(SCHEDULER)] = {}
 
@@ -143,7 +143,7 @@ class Machine(Section):
 class Reclaim(Section):
     """How memory is reclaimed."""
 
-    policy: PolicyName = _default("linux-lru")
+    policy: PolicyName = as_written("linux-lru")
 
 
 class Swap(Section):
@@ -178,25 +178,25 @@ class FilesystemSection(Section):
         ),
     ] = "ext4"
     read_ahead: Annotated[Size, Key("size", "B", "largest readahead window (read_ahead_kb); 0 turns it off", "Linux 6.1", 0, 1 << 30)] = (
-        _default("128KiB")
+        as_written("128KiB")
     )
     fault_around: Annotated[
         Size, Key("size", "B", "block of a file that one fault maps (fault_around_bytes); a page turns it off", "Linux 6.1", 4096, 2 << 20)
-    ] = _default("64KiB")
-    max_request: Annotated[Size, Key("size", "B", "largest request (max_sectors_kb)", "Linux 6.1", 4096, 4 << 20)] = _default("1280KiB")
+    ] = as_written("64KiB")
+    max_request: Annotated[Size, Key("size", "B", "largest request (max_sectors_kb)", "Linux 6.1", 4096, 4 << 20)] = as_written("1280KiB")
 
 
 class Output(Section):
     """What is recorded."""
 
-    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = _default("100ms")
+    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = as_written("100ms")
     record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", _CHOICE)] = False
 
 
 class SweepCase(Section):
     """One case of a sweep: its name, and the keys that it sets."""
 
-    name: Annotated[str, Key("str", "", "name of the case, unique"), AfterValidator(_file_name)]
+    name: Annotated[str, Key("str", "", "name of the case, unique"), AfterValidator(file_name)]
     set: dict[str, Any] = {}
 
 
@@ -276,24 +276,24 @@ class Workload(Part):
 class Config(Section):
     """A whole configuration.  `sim.load` reads one from YAML, `sim.run` runs one."""
 
-    name: Annotated[str, Key("str", "", "name of the run and of its results' folder"), AfterValidator(_file_name)]
+    name: Annotated[str, Key("str", "", "name of the run and of its results' folder"), AfterValidator(file_name)]
     description: Annotated[str, Key("str", "", "what it is about, for the report")] = ""
     seed: Annotated[int, Key("int", "", "seed of all random numbers", _CHOICE, 0, 2**63 - 1)] = 1
     replications: Annotated[int, Key("int", "", "runs with different random numbers, for the intervals", _CHOICE, 1, 10_000)] = 5
     duration: Annotated[
         Time,
         Key("time", "ns", "simulated time; until-done = until every workload has ended", _CHOICE, 1, default="until-done"),
-    ] = _default("until-done")
-    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = _default("0s")
+    ] = as_written("until-done")
+    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = as_written("0s")
     machine: Machine
-    reclaim: Reclaim = _default({})
+    reclaim: Reclaim = as_written({})
     devices: dict[Annotated[str, AfterValidator(_safe_name)], Device] = {}
     swap: Swap | None = None
-    filesystem: FilesystemSection = _default({})
-    backend: BackendName = _default("none")
+    filesystem: FilesystemSection = as_written({})
+    backend: BackendName = as_written("none")
     workloads: Annotated[list[Workload], Field(min_length=1)]
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
-    output: Output = _default({})
+    output: Output = as_written({})
     sweep: Sweep | None = None
     published: list[Published] = []
 
@@ -318,21 +318,27 @@ class Config(Section):
 
     def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """Every part with its path, nested ones too."""
-        yield from _parts((), {name: getattr(self, name) for name in ("reclaim", "devices", "backend", "workloads")})
+        yield from parts_of({name: getattr(self, name) for name in ("reclaim", "devices", "backend", "workloads")})
 
     def input_files(self) -> list[Path]:
         """Every file and folder whose content decides the results (settings that are paths, plug-ins), sorted."""
-        files: set[str] = set()
-        for _, part in self.parts():
-            files.update(_files(part.entry.options, part.options))
-            if is_plugin(part.kind):
-                files.add(part.kind.rpartition(":")[0])
-            elif part.kind not in registry(part.folder):
-                files.add(str(installed(part.folder)[part.kind].file))
-        return [Path(name) for name in sorted(files)]
+        return files_of(part for _, part in self.parts())
 
 
-def _parts(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+def files_of(parts: Iterable[Part]) -> list[Path]:
+    """The files and folders that parts name: settings that are paths, plug-ins; sorted."""
+    files: set[str] = set()
+    for part in parts:
+        files.update(_files(part.entry.options, part.options))
+        if is_plugin(part.kind):
+            files.add(part.kind.rpartition(":")[0])
+        elif part.kind not in registry(part.folder):
+            files.add(str(installed(part.folder)[part.kind].file))
+    return [Path(name) for name in sorted(files)]
+
+
+def parts_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+    """Every part in a part, a section, a mapping or a list, with its path; nested ones too."""
     if isinstance(value, Part):
         yield path, value
         value = value.options
@@ -340,7 +346,7 @@ def _parts(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str 
         value = {name: getattr(value, name) for name in type(value).model_fields}
     items: Any = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from _parts((*path, key), item)
+        yield from parts_of(item, (*path, key))
 
 
 def _files(options: tuple[Option, ...], values: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from models.registry import Option
 from sim.config.load import Loaded
@@ -18,15 +19,19 @@ PLACES = {
     "policies": "`reclaim.policy`",
     "backends": "`backend`",
     "devices": "`devices.NAME`",
-    "allocators": "an allocator of a backend, and `mempress replay`",
+    "allocators": "an allocator of a backend, `mempress replay`, and `allocators[]` of the [bench](allocator-bench.md)",
     "compressors": "a compressor of a backend",
-    "contents": "`workloads[].contents`",
+    "contents": "`workloads[].contents`, and `sizes[]` of the [bench](allocator-bench.md)",
     "workloads": "`workloads[]`, and the parts of phases and mix",
+    "lifetimes": "`lifetimes[]` of the [bench](allocator-bench.md)",
 }
 
 
-def checked(loaded: Loaded) -> Iterator[str]:
-    """The lines of `check`: every effective value, what it is, and where it comes from; then the sweep's cases."""
+def checked(loaded: Any) -> Iterator[str]:
+    """The lines of `check`: every effective value, what it is, and where it comes from; then the cases.
+
+    loaded: a configuration of a VM (sim.config.load.Loaded) or of the allocators' bench (sim.bench.load.LoadedBench).
+    """
     table = []
     for leaf in leaves(loaded.config):
         key = dotted(leaf.path)
@@ -38,12 +43,25 @@ def checked(loaded: Loaded) -> Iterator[str]:
     for key, value, origin in table:
         yield f"{key:<{wide_key}}  {value:<{wide_value}}  {origin}"
     yield ""
+    yield from _cases(loaded) if isinstance(loaded, Loaded) else _bench_cases(loaded)
+
+
+def _cases(loaded: Loaded) -> Iterator[str]:
     if loaded.config.sweep is not None:
         yield from ("case  " + case.name for case in loaded.cases[:50])
         if len(loaded.cases) > 50:
             yield f"      ... and {len(loaded.cases) - 50} more"
     runs = sum(case.config.replications for case in loaded.cases)
     yield f"{_number(len(loaded.cases), 'case')}, {_number(runs, 'run')}, from {', '.join(loaded.files)}: nothing wrong"
+
+
+def _bench_cases(loaded: Any) -> Iterator[str]:
+    config = loaded.config
+    sequences = len(list(config.pairs())) + len(config.traces)
+    what = (
+        f"{_number(len(config.allocators), 'allocator')}, {_number(sequences, 'sequence')}, {_number(config.replications, 'replication')}"
+    )
+    yield f"{what}, from {', '.join(loaded.files)}: nothing wrong"
 
 
 def _number(count: int, noun: str) -> str:
@@ -102,6 +120,19 @@ bring such parts by entry points of the groups `mempress.allocators`, `mempress.
 """
 
 
+def _bench() -> Iterator[str]:
+    """The keys of a configuration of `mempress allocators`."""
+    from sim.bench.schema import Allocator, BenchConfig, Lifetime, Sizes
+
+    where = "[allocator-bench.md](allocator-bench.md)"
+    yield from ("## Allocators' bench", "", f"A file for `mempress allocators` is not one of a VM; it has these keys ({where}):", "")
+    yield from _table([(row.path, row.option) for row in rows(BenchConfig)])
+    yield from ("", "Beside the settings of their kind, the items of its lists have:", "")
+    parts = (("allocators", Allocator), ("sizes", Sizes), ("lifetimes", Lifetime))
+    yield from _table([(f"{place}[].{name}", option) for place, part in parts for name, option in flat(part.common)])
+    yield ""
+
+
 def markdown() -> Iterator[str]:
     """The lines of docs/configuration.md."""
     yield from _HEAD.splitlines()
@@ -114,6 +145,7 @@ def markdown() -> Iterator[str]:
         yield ""
         yield from _table(found)
         yield ""
+    yield from _bench()
     for folder, noun in NOUNS.items():
         yield from (f"## {folder}", "", f"Used at: {PLACES[folder]}.", "")
         if folder == "workloads":

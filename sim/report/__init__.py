@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import UserError
-from sim.folders import PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
+from sim.folders import BENCH_FILE, PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
 from sim.report import reclaimed, tables
 from sim.results import (
     to_json,
@@ -30,12 +30,16 @@ LIMITS = (
 
 
 def write_report(folder: Path) -> Path:
-    """Write report.html into the folder of a run or a sweep and return its path.
+    """Write report.html into the folder of a run, a sweep or a bench and return its path.
 
     Errors: UserError if the folder's files are missing or damaged, or the page cannot be written.
     """
     folder = Path(folder)
-    if (folder / SWEEP_FILE).exists():
+    if (folder / BENCH_FILE).exists():
+        from sim.report.bench import bench_page
+
+        page = bench_page(folder)
+    elif (folder / SWEEP_FILE).exists():
         page = _sweep_page(folder)
     else:
         page = _run_page(folder)
@@ -68,7 +72,7 @@ def read_series(folder: Path, replication: int = 0) -> dict[str, list[float]]:
     return {name: list(values) for name, values in zip(names, columns, strict=False)}
 
 
-def _provenance(folder: Path) -> dict[str, Any]:
+def read_provenance(folder: Path) -> dict[str, Any]:
     import json
 
     try:
@@ -163,7 +167,7 @@ def _render(
         vmstat=tables.vmstat_rows(runs),
         shared_config=to_json(shared),
         case_configs=[to_json(rest) for rest in differing] if several else [],
-        provenance=_provenance(folder),
+        provenance=read_provenance(folder),
         limits=LIMITS,
     )
 
