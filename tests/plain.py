@@ -15,7 +15,8 @@ from models.allocators import pool
 from models.allocators.pool import PoolArrays
 
 ROOT = Path(__file__).resolve().parent.parent
-LISTS = ROOT / "models" / "allocators" / "lists.py"
+SHARED = [ROOT / "models" / "allocators" / name for name in ("lists.py", "tally.py")]
+COMPILING = ("from models.jit import", "from models.allocators.lists import", "from models.allocators.tally import", "from numba.cpython")
 
 
 def _build_pool(*arrays: np.ndarray) -> PoolArrays:
@@ -27,7 +28,7 @@ def _run(source: str, name: str, more: dict[str, Any]) -> dict[str, Any]:
     """Run a source without what it imports from the modules that would compile; `more` stands for it."""
     lines, skipping = [], False
     for line in source.splitlines():
-        if line.startswith(("from models.jit import", "from models.allocators.lists import", "from numba.cpython")):
+        if line.startswith(COMPILING):
             skipping = True
         if not skipping:
             lines.append(line)
@@ -43,16 +44,18 @@ def plain(source: str) -> dict[str, Any]:
     helpers: dict[str, Any] = {
         "compiled": lambda signature: lambda function: function,
         "inlined": lambda function: function,
+        "uncounted": lambda function: function,
         "leading_zeros": lambda word: 64 - (int(word) % (1 << 64)).bit_length(),
         "trailing_zeros": lambda word: (int(word) & -int(word)).bit_length() - 1,
     }
-    lists = _run(LISTS.read_text(), "lists", helpers)
-    mine = {name: value for name, value in lists.items() if not name.startswith("__")}
+    for path in SHARED:
+        found = _run(path.read_text(), path.stem, helpers)
+        helpers |= {name: value for name, value in found.items() if not name.startswith("__")}
     saved = {name: getattr(pool, name) for name in ("build_pool", "no_compaction", "always_exact", "start_eviction")}
     try:
         pool.build_pool = _build_pool  # type: ignore[assignment]
         pool.no_compaction, pool.always_exact = (lambda pool, budget: 0), (lambda pool: 0)
-        return _run(source, "plain", {**helpers, **mine})
+        return _run(source, "plain", helpers)
     finally:
         for name, value in saved.items():
             setattr(pool, name, value)

@@ -149,9 +149,9 @@ EVICTING: list[tuple[Any, ...]] = [
     (
         "evict-left",
         "EVICT_LEFT went from",
-        ("    num[EVICT_LEFT] -= 1\n    _settle(num)\n    return int64", "    num[EVICT_LEFT] += 1\n    _settle(num)\n    return int64"),
+        ("    num[EVICT_LEFT] -= 1\n    settle(num)\n    return int64", "    num[EVICT_LEFT] += 1\n    settle(num)\n    return int64"),
     ),
-    ("evict-ends", "far fewer", ("    num[EVICT_LEFT] -= 1\n    _settle(num)\n    return int64", "    _settle(num)\n    return int64")),
+    ("evict-ends", "far fewer", ("    num[EVICT_LEFT] -= 1\n    settle(num)\n    return int64", "    settle(num)\n    return int64")),
     (
         "evict-store",
         "while it was being evicted",
