@@ -17,7 +17,7 @@ from sim import identities
 from sim.actors import sampler as sampler_module
 from sim.actors.sampler import COUNTERS, DEVICE, GAUGES, OWN, Sampler
 from sim.collect import histogram, histograms_of, mark, scalars_of
-from sim.config.load import load
+from sim.config.load import is_bench, load, read
 from sim.machine import make_vm, simulate
 from sim.metrics import describe, ordered, reclaimed_name, reclaimed_parts
 from sim.plan import plan_of
@@ -348,7 +348,7 @@ def test_the_clean_caches_figures(folder: Path) -> None:
     assert means["effective_compression"] == pytest.approx(100 * (used + outside / 4096) / stored)
 
 
-CONFIGS = sorted((DOCS.parent.parent / "configs").rglob("*.yaml"))
+CONFIGS = sorted(path for path in (DOCS.parent.parent / "configs").rglob("*.yaml") if not is_bench(read(path)[0]))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
