@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numba import int32, int64, types
 
-from models.allocators.drive import ALLOC, FREE, PLACE, drive
+from models.allocators.drive import ALLOC, FREE, drive
 from models.allocators.pool import OP_COPIED, OP_WALKED, POOL_PAGES, no_compaction
 from models.allocators.registry import REGISTRY
 from models.jit import compiled
@@ -84,7 +84,7 @@ def nanoseconds(trace: Trace, entry: Entry, skip: int) -> float:
     allocator = resolve(entry.target)
     keep = trace.op <= FREE
     op, ident, arg = (np.ascontiguousarray(column[keep]) for column in trace[:3])
-    place, none = np.zeros((PIECE, PLACE), np.int64), np.empty((0, 0), np.int64)
+    place = none = np.empty((0, 0), np.int64)  # where objects go is not asked
     pool = allocator.create(4096, 2 * trace.allocs + 64, trace.allocs, **entry.preset, may_take=NO_LIMIT).pool
     table = np.zeros((3, trace.identities), np.int32)
     start, done = time.perf_counter(), 0

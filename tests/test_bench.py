@@ -26,6 +26,7 @@ from sim.bench.results import scalar_table
 from sim.bench.run import CASES_FOLDER, execute
 from sim.bench.schema import Allocator
 from sim.cli import execute as command
+from sim.config.load import is_bench, read
 from sim.config.names import registry
 from sim.errors import UserError
 from sim.progress import Quiet
@@ -479,3 +480,27 @@ def test_an_allocator_that_cannot_have_such_pages_has_its_line(tmp_path: Path, c
     path.write_text("name: wide\npage_size: 64KiB\nallocators:\n  - xvmalloc-2.6.37-align4\ndensity: {objects: 4, step: 4096B}\n")
     assert command(["allocators", str(path), "--out", str(tmp_path / "out"), "--quiet"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path}:4: ")
+
+
+# --- what ships ----------------------------------------------------------------------------------------------------------
+
+SHIPPED = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if is_bench(read(path)[0]))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_configurations_are_right(path: Path) -> None:
+    """Each can be read, and the published figures are of cases and figures that it has."""
+    config = load(path).config
+    names = {case.name for case in cases_of(config, identify(config, None, {}), {})}
+    assert names and {figure.case for figure in config.published} <= names
+
+
+@pytest.mark.parametrize("stem", ["zsmalloc-density-2013", "random-2008"])
+def test_published_figures_come_out_beside_ours(stem: str, tmp_path: Path) -> None:
+    """Within three tenths (the sizes are partly fitted, and say so), and what a design gives exactly."""
+    outcome = execute(load(ROOT / "configs" / "reproduce" / f"{stem}.yaml"), tmp_path, report=False)
+    cases = {case["name"]: case["scalars"] for case in outcome.document["cases"]}
+    assert outcome.document["published"]
+    for figure in outcome.document["published"]:
+        exact = "by design" in figure["note"]
+        assert cases[figure["case"]][figure["metric"]]["mean"] == pytest.approx(figure["value"], rel=1e-9 if exact else 0.3), figure

@@ -57,12 +57,13 @@ def drive(pool, alloc, free, blocks, op, ident, arg, first, last, objects, place
     place    int64[>= last - first, n]: for operation i in row i - first, column 0 the number of blocks or -errno, then serial of the
              page and offset of each block (ALLOC); the result of the call (FREE; -EINVAL if not live).  More blocks than a row has room
              for are in the rows behind last - first, from the row in column 1 on, and once there may be too few of these `drive` stops;
-             without such rows (see `place_rows`) only those blocks are there that fit
+             without such rows (see `place_rows`) only those blocks are there that fit.  int64[0, n]: nothing is written down
     tally    int64[>= last - first, n] or int64[0, n]: the first n numbers of the pool after each operation, if it has rows
     """
     num = pool.num
     limit = objects.shape[1]
     spare = last - first
+    noted = place.shape[0] > 0
     most = _most_rows(num[PAGE_SIZE])
     for i in range(first, last):
         if spare > last - first and spare + most > place.shape[0]:
@@ -73,15 +74,18 @@ def drive(pool, alloc, free, blocks, op, ident, arg, first, last, objects, place
             if handle >= 0:
                 objects[0, who] = handle + 1
                 objects[1, handle] = who
-                spare = _note_place(pool, blocks, handle, place, i - first, spare)
-            else:
+                if noted:
+                    spare = _note_place(pool, blocks, handle, place, i - first, spare)
+            elif noted:
                 place[i - first, 0] = handle
         elif code == FREE:
-            place[i - first, 0] = -EINVAL
+            done = int64(-EINVAL)
             if who < limit and objects[0, who] != 0:
                 handle = objects[0, who] - 1
                 objects[0, who] = 0
-                place[i - first, 0] = free(pool, handle)
+                done = free(pool, handle)
+            if noted:
+                place[i - first, 0] = done
         elif code in (PIN, UNPIN):
             if who < limit:
                 objects[2, who] = code == PIN

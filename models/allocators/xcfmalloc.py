@@ -54,7 +54,7 @@ from models.allocators.pool import (
     pool_t,
 )
 from models.errors import InputError
-from models.jit import compiled, inlined
+from models.jit import compiled, inlined, uncounted
 
 GRAIN = 64  # bytes: block offsets and lengths are multiples of it; list i holds free blocks of (i + 1) * GRAIN
 SHIFT = 6
@@ -88,7 +88,7 @@ HANDLE_SPARE = FIRST_OWN + 12
 PAGE_LIMIT = FIRST_OWN + 13
 
 
-@inlined
+@uncounted
 def _push(block, head, num, b):
     """Put a free block at the head of its list."""
     i = (block[b, SIZE] >> SHIFT) - 1
@@ -103,7 +103,7 @@ def _push(block, head, num, b):
         num[RESERVE] += 1
 
 
-@inlined
+@uncounted
 def _unlink(block, head, num, b):
     """Take a free block out of its list."""
     i = (block[b, SIZE] >> SHIFT) - 1
@@ -268,7 +268,7 @@ def alloc(pool, size):
     return handle - 1
 
 
-@inlined
+@uncounted
 def _release(block, head, num, b):
     """Free one block: merge it with free neighbours and put the result on its list."""
     size = int64(block[b, SIZE])

@@ -43,7 +43,7 @@ from models.allocators.xcfmalloc import (
     _unlink,
 )
 from models.allocators.xcfmalloc import XCFMALLOC as WITHOUT
-from models.jit import compiled, inlined
+from models.jit import compiled, inlined, uncounted
 
 # plan: three numbers for each row of block
 HOME = 0  # number of the block's page, the emptiest first, from 1 on
@@ -69,7 +69,7 @@ def _used_bytes(block, num, first):
     return used
 
 
-@inlined
+@uncounted
 def _sort(key, row, n):
     """Order the first n keys, and their rows with them: Shell's sort (NumPy's adds more than a second of compiling)."""
     gap = n
@@ -108,7 +108,7 @@ def order_pages(pool, plan, key, first):
     return pages
 
 
-@inlined
+@uncounted
 def _find(block, head, num, plan, need, home):
     """The first block of the smallest lists that can take `need` bytes, outside page `home` and the reserve; 0 if there is none."""
     i = lowest_list_from(num, (need >> SHIFT) - 1)
@@ -148,7 +148,7 @@ def _take_back(block, head, num, plan, b):
     _push(block, head, num, to)
 
 
-@inlined
+@uncounted
 def _plan_page(block, head, num, plan, first, home):
     """Find a new place for every used block of a page, in address order; 0 (and all as it was) if one has none."""
     b = int64(first)
@@ -170,7 +170,7 @@ def _plan_page(block, head, num, plan, first, home):
     return 0
 
 
-@inlined
+@uncounted
 def _move(block, num, plan, b):
     """Copy a block to the place it was promised, and put its descriptor in front of what is left of the free block there."""
     to = int64(plan[3 * b + TARGET])
