@@ -190,7 +190,7 @@ def _worst(bench: Bench) -> Iterator[str]:
                 yield ""
     yield from table(["allocator", "lost, mean %", "lost, worst %", "where", "memory used, worst %", "where"], rows)
     yield ""
-    yield "These are the worst of the sequences of this run; a search can find worse ones (worst-cases.md)."
+    yield "These are the worst of the sequences of this run; a search can find worse ones: [worst-cases.md](worst-cases.md)."
 
 
 def _constant_work(bench: Bench) -> Iterator[str]:
