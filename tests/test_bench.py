@@ -26,7 +26,6 @@ from sim.bench.results import scalar_table
 from sim.bench.run import CASES_FOLDER, execute
 from sim.bench.schema import Allocator
 from sim.cli import execute as command
-from sim.config.load import is_bench, read
 from sim.config.names import registry
 from sim.errors import UserError
 from sim.progress import Quiet
@@ -483,17 +482,6 @@ def test_an_allocator_that_cannot_have_such_pages_has_its_line(tmp_path: Path, c
 
 
 # --- what ships ----------------------------------------------------------------------------------------------------------
-
-SHIPPED = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if is_bench(read(path)[0]))
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_shipped_configurations_are_right(path: Path) -> None:
-    """Each can be read, and the published figures are of cases and figures that it has."""
-    config = load(path).config
-    names = {case.name for case in cases_of(config, identify(config, None, {}), {})}
-    assert names and {figure.case for figure in config.published} <= names
-
 
 @pytest.mark.parametrize("stem", ["zsmalloc-density-2013", "random-2008"])
 def test_published_figures_come_out_beside_ours(stem: str, tmp_path: Path) -> None:
