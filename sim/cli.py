@@ -94,9 +94,7 @@ def run(
 @click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
 @click.option("--page", type=click.Path(path_type=Path), default=None, help="Also write the page of questions and answers to this file.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-@click.option(
-    "--worst", metavar="METRIC", help="Search for their worst cases: pages-per-payload, walked-max, walked-mean, copied."
-)
+@click.option("--worst", metavar="METRIC", help="Search for their worst cases: pages-per-payload, walked-max, walked-mean, copied.")
 @click.option("--budget", type=click.IntRange(1000), default=20_000_000, show_default=True, help="With --worst: operations to play.")
 @click.option("--length", type=click.IntRange(1, 10_000_000), default=2000, show_default=True, help="With --worst: operations at most.")
 @click.option("--smallest", type=click.IntRange(1, 4096), default=32, show_default=True, help="With --worst: smallest object, bytes.")

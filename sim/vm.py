@@ -14,6 +14,7 @@ import numpy as np
 from simpy import Environment, Event
 
 from models.memory import file_state as fi
+from models.memory import solo
 from models.memory import state as st
 from models.memory.op_state import SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, STEP_SHIFT
 from models.memory.steps import io_done
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sim.actors.task import Task
 
 Array = np.ndarray[Any, Any]
+SOLO_READS = 64  # that follow one another before the books are kept
+FAR = 1 << 62  # ns: no event is to come
 LONGEST_REQUEST = 1024  # pages; above the largest that the engine asks for
 
 
@@ -111,6 +114,8 @@ class Vm:
         self.written = 0  # pages whose writing has ended
         self.write_ended: Event | None = None  # of the next write to end, where somebody waits for it
         self.reads: tuple[dict[int, tuple[int, Event]], ...] = ({}, {})  # of slots, of file pages: first: (pages, the request's event)
+        self.solo_rows = np.zeros((SOLO_READS, solo.COLUMNS), np.int64)
+        self.solo_result = np.zeros(4, np.int64)
         self.crowded: Disk | None = None  # the device whose queue was full after the last step's requests
 
     def after_step(self, step: int, now: int) -> None:
@@ -185,14 +190,40 @@ class Vm:
         disk, place = self._place(first, files)
         if write or not disk.solo:
             return None
-        end = disk.serve_before(self.env.peek(), at, place, count)
+        computed = now + (step >> STEP_SHIFT)
+        end = disk.serve_before(self.env.peek(), at, place, count, computed)  # one that is over before is no wait
         if not end:
             return None
         num[st.RING] = 0
-        computed = now + (step >> STEP_SHIFT)
         self.psi.solo_read(computed, end, memory)
         self.cpus.solo_wait(task, computed, end)
         return end, files, first, count
+
+    def solo_reads(self, task: Task, stream: Any, now: int, step: int) -> tuple[int, int, int]:
+        """As many such reads as can follow one another in compiled code: how many, and the time and report of the step after the last.
+
+        A step that began at `now` asked for the first.  There are none where `solo_read` has none, or the device is not flat.
+        """
+        if self.psi.announced or not self.cpus.solo() or self.after_every_step is not None or self.logging:
+            return 0, now, step
+        _, _, first, _, files = self.ring_head.tolist()
+        disk, _ = self._place(first, files)
+        device = disk.flat_now()
+        if device is None:
+            return 0, now, step
+        result = self.solo_result
+        result[solo.NOW], result[solo.FILES] = now, files
+        limit = int(min(self.env.peek(), FAR))
+        cpus = self.cpus
+        step = int(solo.run_reads(self.machine, stream, device, self.solo_rows, result, step, limit, cpus.slice_ns, cpus.least))
+        done, now, _, last = result.tolist()
+        if done:
+            rows = self.solo_rows[:done].tolist()
+            disk.book(rows, self._place(last, files)[1])
+            for computed, memory, _, end, _ in rows:
+                self.psi.solo_read(computed, end, memory)
+                cpus.solo_wait(task, computed, end)
+        return done, now, step
 
     def _keep_log(self) -> None:
         num = self.num

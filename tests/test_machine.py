@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from models.devices.device import Queue
+from models.devices.hdd import Hdd
+from models.devices.nvme import Parallel
 from models.devices.ssd import Ssd
 from models.memory import state as st
-from models.workloads.stream import EXIT, READ, SLEEP, SPAWN, UNMAP, WAIT, WRITE
+from models.workloads.stream import EXIT, FREAD, READ, SLEEP, SPAWN, UNMAP, WAIT, WRITE, File
 from sim.errors import UserError
 from sim.statistics import summarise
-from tests.machine_kit import SCHEDULER, counter, fill, free_frames, make_plan, make_vm, mix, process, rows_of, run
+from sim.vm import Vm
+from tests.file_kit import plans_of
+from tests.machine_kit import FAST_SSD, SCHEDULER, counter, fill, free_frames, make_plan, make_vm, mix, process, rows_of, run
 
 SLOW = Ssd(1, 3_000_000, 5_000_000, 10_000_000)
 
@@ -230,13 +237,37 @@ def test_a_long_log_loses_no_event() -> None:
     assert sorted(freed) == list(range(pages))
 
 
+DEVICES: dict[str, tuple[Any, bool]] = {  # and whether reads can follow one another in compiled code
+    "ssd": (FAST_SSD, True),
+    "nvme": (Parallel(4, 60_000, 20_000, 3_000_000_000, 1_000_000_000), True),
+    "network": (Parallel(2, 100_000, 100_000, 10_000_000, 10_000_000, Queue(), 500_000), True),
+    "no time at all": (Ssd(1, 0, 0, 1 << 60), False),  # over before the task waits
+    "limited": (FAST_SSD._replace(queue=Queue(iops_limit=5000)), False),
+    "disk": (Hdd(1 << 30, 7200, 200_000_000, 100_000_000, 1_000_000, 8_000_000, 16_000_000, 500_000, 100_000), False),
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_reads_ended_in_place_are_the_reads_ended_by_events(cpus: int) -> None:
+def test_reads_ended_in_place_are_the_reads_ended_by_events(cpus: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the check on every read is an event; without it most end inside the task's step.  Nothing else may differ."""
+    chained: list[int] = []
+    solo_reads = Vm.solo_reads
+
+    def counted(*arguments: Any) -> tuple[int, int, int]:
+        found = solo_reads(*arguments)
+        chained.append(found[0])
+        return found
+
+    monkeypatch.setattr(Vm, "solo_reads", counted)
 
     def outcome(check: bool) -> tuple[bytes, list[object]]:
-        reads = (np.zeros(4000), np.arange(4000) * 7 % 3500, np.full(4000, 300))
-        vm = make_vm(make_plan([process(3500, fill(3500), reads)], page_cluster=0), cpus=cpus, check=check)
+        reads = (np.zeros(1500), np.arange(1500) * 7 % 3500, np.full(1500, 300))
+        files = (np.full(1000, FREAD), np.arange(1000) * 1777 % 40_000, np.full(1000, 300))
+        plan = make_plan([process(3500, fill(3500), reads, files)], page_cluster=0)
+        (file,) = plans_of(File("f", 40_000))
+        plan = plan._replace(files=((file._replace(device_page=10_000),),))
+        vm = make_vm(plan, cpus=cpus, check=check, device=DEVICES[device][0])
         run(vm)
         vm.psi.settle()
         disk, psi = vm.swap, vm.psi
@@ -247,6 +278,11 @@ def test_reads_ended_in_place_are_the_reads_ended_by_events(cpus: int) -> None:
             disk.busy,
             disk.requests,
             disk.latency,
+            disk.waited,
+            disk.histogram,
+            disk.most_outstanding,
+            disk.head,
+            disk.link_free,
             psi.io_some,
             psi.io_full,
             psi.memory_some,
@@ -255,3 +291,4 @@ def test_reads_ended_in_place_are_the_reads_ended_by_events(cpus: int) -> None:
         return vm.vmstat.tobytes() + vm.arrays.hist.tobytes() + vm.arrays.cpu.tobytes(), figures
 
     assert outcome(True) == outcome(False)
+    assert (sum(chained) > 1000 and max(chained) > 10) == DEVICES[device][1]

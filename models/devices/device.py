@@ -46,6 +46,7 @@ class Device(Protocol):
     rotational  what Linux's queue/rotational says: swap slots and readahead depend on it
     duplex      a link for each direction, instead of one for both
     round_trip  ns on the way there and back, which keep no channel busy
+    flat        service_ns depends on the direction alone
     queue       the queue before it
     elevator    None: first come, first served
     """
@@ -54,6 +55,7 @@ class Device(Protocol):
     rotational: bool
     duplex: bool
     round_trip: int
+    flat: bool
     queue: Queue
     elevator: Elevator | None
 

@@ -51,6 +51,7 @@ class Hdd:
     channels: int = 1
     rotational: bool = True
     duplex: bool = False
+    flat: bool = False
     round_trip: int = 0
 
     @cached_property

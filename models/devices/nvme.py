@@ -24,6 +24,7 @@ class Parallel(NamedTuple):
     elevator: Elevator | None = None
     rotational: bool = False
     duplex: bool = True
+    flat: bool = True
 
     def service_ns(self, write: int, first: int, size: int, head: int, start: int) -> int:
         """Time on a channel: the same wherever the request lies."""

@@ -22,6 +22,7 @@ class Ssd(NamedTuple):
     elevator: Elevator | None = None
     rotational: bool = False
     duplex: bool = False
+    flat: bool = True
     round_trip: int = 0
 
     def service_ns(self, write: int, first: int, size: int, head: int, start: int) -> int:

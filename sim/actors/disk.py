@@ -17,10 +17,12 @@ from collections.abc import Callable
 from heapq import heapify, heapreplace
 from typing import Any, NamedTuple
 
+import numpy as np
 from simpy import Environment, Event
 from simpy.events import Timeout
 
 from models.devices.device import SECOND
+from models.memory import solo
 from models.memory.state import BINS
 from sim.actors.elevator import DeadlineQueue, Request
 
@@ -28,6 +30,7 @@ Done = Callable[[], None]
 WAYS = ("read", "write")
 MOST_PER_WAKE = 8  # Linux 6.1 lib/sbitmap.c: waiters for a request go on when an eighth of them, at most 8, is free
 KEPT_STRETCHES = 64
+FLAT_PAGES = 32  # pages of the longest read that is served in compiled code: a readahead window
 LONGEST = 1 << BINS // 4  # ns
 
 
@@ -92,6 +95,7 @@ class Disk:
         self.head = 0  # byte after the last request
         self.iops, self.bandwidth = model.queue.iops_limit, model.queue.bandwidth_limit
         self.limited = self.iops is not None or self.bandwidth is not None
+        self.flat: np.ndarray[Any, Any] | None = self._flat() if self.elevator is None and not self.limited else None
         self.not_before = 0  # when the limits let the next request start
         self.owed = [0, 0]  # what rounding to ns has kept back, of the IOPS and the bandwidth limit
         self.serving = 0  # channels in use, with an elevator
@@ -146,17 +150,48 @@ class Disk:
         """Whether `serve_before` is exact now."""
         return self.elevator is None or not self.outstanding
 
-    def serve_before(self, limit: float, at: int, page: int, count: int) -> int:
-        """Serve a read that is over before `limit`, which nothing else can disturb, without an event: its end, or 0 and nothing is done."""
+    def _flat(self) -> np.ndarray[Any, Any] | None:
+        """What a read takes, as models.memory.solo wants it; None if that is not the same for all."""
+        model, page = self.model, self.page_size
+        if not getattr(model, "flat", False):
+            return None
+        table = np.zeros(solo.TRANSFER + FLAT_PAGES + 1, np.int64)
+        table[solo.SERVICE], table[solo.ROUND_TRIP] = model.service_ns(0, 0, page, 0, 0), model.round_trip
+        table[solo.TRANSFER :] = [model.transfer_ns(0, pages * page) for pages in range(FLAT_PAGES + 1)]
+        return table
+
+    def flat_now(self) -> np.ndarray[Any, Any] | None:
+        """The table of a flat device as it is now, to be served from in compiled code."""
+        table = self.flat
+        if table is not None:
+            table[solo.LINK_FREE], table[solo.CHANNEL_FREE] = self.link_free[0], self.channels[0]
+        return table
+
+    def book(self, reads: list[list[int]], last: int) -> None:
+        """Reads that were served from `flat_now`, in rows as of models.memory.solo; `last`: the device's page where the last one began."""
+        for _, _, at, end, pages in reads:
+            size = pages * self.page_size
+            self._commit(0, last * self.page_size, size, at, end - self.round_trip)
+            self._count(0, size, at, at, end)
+        if self.outstanding >= self.most_outstanding:
+            self.most_outstanding = self.outstanding + 1
+        self._settle(reads[-1][solo.ASKED])
+
+    def serve_before(self, limit: float, at: int, page: int, count: int, earliest: int = 0) -> int:
+        """Serve a read that is over from `earliest` to before `limit`, which nothing else can disturb, without an event.
+
+        Returns its end, or 0 and nothing is done.
+        """
         if self.elevator is None:
             first, size = page * self.page_size, count * self.page_size
             start, left = self._times(at, 0, first, size)
             end = left + self.round_trip
-            if end >= limit:
+            if end >= limit or end < earliest:
                 return 0
             self._commit(0, first, size, start, left)
         else:
-            if self._times(at, 0, page * self.page_size, count * self.page_size)[1] + self.round_trip >= limit:
+            end = self._times(at, 0, page * self.page_size, count * self.page_size)[1] + self.round_trip
+            if end >= limit or end < earliest:
                 return 0
             self.elevator.add(at, 0, page, count, Waiting(at, count, None))  # so that it knows where the head is
             self.elevator.pick(at)

@@ -196,6 +196,9 @@ class Task(Actor):
         """Go on through reads that end before anything else happens; returns the time and report of the first other step."""
         vm, own, cpus, machine = self.vm, self.own, self.vm.cpus, self.vm.machine
         while step & CODE_MASK == WAIT_READ and not step & SIGNAL_WAKE:
+            done, now, step = vm.solo_reads(self, stream, now, step)
+            if done:
+                continue
             read = vm.solo_read(self, now, step, int(own[S_WAIT_MEMORY]))
             if read is None:
                 break

@@ -371,9 +371,7 @@ class Lifetime(Part):
     folder: ClassVar[str] = "lifetimes"
 
 
-PARTS: Mapping[str, type[Part]] = {
-    cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime)
-}
+PARTS: Mapping[str, type[Part]] = {cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime)}
 
 
 def part_class(folder: str) -> type[Part]:
