@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -77,8 +78,8 @@ def _complaint(path: Path, text: bytes, summary: np.ndarray) -> UserError:
 
 def _told(text: bytes) -> Iterator[tuple[int, bytes]]:
     """Number and content of the lines that are neither blank nor a comment."""
-    for number, line in enumerate(text.split(b"\n"), 1):
-        content = line.strip(b" \t\r")
+    for number, line in enumerate(BytesIO(text), 1):
+        content = line.strip(b" \t\r\n")
         if content and not content.startswith(b"#"):
             yield number, content
 
