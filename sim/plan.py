@@ -78,7 +78,7 @@ def _clean_allocator(backend: BackendModule, config: Config) -> Part | None:
         return None
     part: Part = found[0]
     if resolve(part.entry.target).evict_begin is None:
-        raise UserError(f"backend.ephemeral.allocator: {part.kind} cannot evict, and clean pages must be; zbud-zcache1 can")
+        raise UserError(f"backend.ephemeral.allocator: {part.kind} cannot evict, and clean pages must be; zbud-zcache1, zbud-zcache2, zbud and z3fold can")
     return part
 
 

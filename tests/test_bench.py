@@ -483,12 +483,25 @@ def test_an_allocator_that_cannot_have_such_pages_has_its_line(tmp_path: Path, c
 
 # --- what ships ----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("stem", ["zsmalloc-density-2013", "random-2008"])
-def test_published_figures_come_out_beside_ours(stem: str, tmp_path: Path) -> None:
-    """Within three tenths (the sizes are partly fitted, and say so), and what a design gives exactly."""
-    outcome = execute(load(ROOT / "configs" / "reproduce" / f"{stem}.yaml"), tmp_path, report=False)
-    cases = {case["name"]: case["scalars"] for case in outcome.document["cases"]}
-    assert outcome.document["published"]
-    for figure in outcome.document["published"]:
-        exact = "by design" in figure["note"]
-        assert cases[figure["case"]][figure["metric"]]["mean"] == pytest.approx(figure["value"], rel=1e-9 if exact else 0.3), figure
+def published_and_ours(stem: str, tmp_path: Path) -> dict[str, list[tuple[float, float]]]:
+    """(published, ours) of a shipped configuration, by the note's first word."""
+    document = execute(load(ROOT / "configs" / "reproduce" / f"{stem}.yaml"), tmp_path, report=False).document
+    cases = {case["name"]: case["scalars"] for case in document["cases"]}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for figure in document["published"]:
+        key = "by design" if "by design" in figure["note"] else figure["note"].partition(",")[0]
+        found.setdefault(key, []).append((figure["value"], cases[figure["case"]][figure["metric"]]["mean"]))
+    return found
+
+
+def test_what_a_design_gives_comes_out_exactly(tmp_path: Path) -> None:
+    """C9: one object a page from 3265 bytes on, four pages for a lone one.  The other rows hang on sizes that nobody knows."""
+    exact = published_and_ours("zsmalloc-density-2013", tmp_path)["by design"]
+    assert [value for value, _ in exact] == [1, 0.25] == [ours for _, ours in exact]
+
+
+def test_the_published_bound_is_kept(tmp_path: Path) -> None:
+    """B4: xvmalloc stays within 12 % of the ideal under each of the stresses."""
+    found = published_and_ours("random-2008", tmp_path)
+    ((bound, _),) = found["B4"]
+    assert bound == 12 and all(0 < ours < bound for rows in found.values() for _, ours in rows)
