@@ -78,7 +78,8 @@ def _clean_allocator(backend: BackendModule, config: Config) -> Part | None:
         return None
     part: Part = found[0]
     if resolve(part.entry.target).evict_begin is None:
-        raise UserError(f"backend.ephemeral.allocator: {part.kind} cannot evict, and clean pages must be; zbud-zcache1, zbud-zcache2, zbud and z3fold can")
+        can = "zbud-zcache1, zbud-zcache2, zbud and z3fold can"
+        raise UserError(f"backend.ephemeral.allocator: {part.kind} cannot evict, and clean pages must be; {can}")
     return part
 
 
