@@ -197,6 +197,38 @@ def report(run_dir: Path) -> int:
     return DONE
 
 
+@cli.command()
+@click.argument("sweep", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="FILE.csv or FILE.parquet (default: CSV on standard output).",
+)
+@click.option("--where", metavar="FILTER", help="Such as 'backend.kind = zcache and machine.memory >= 96MiB'.")
+@click.option("--columns", metavar="A,B,...", help="Names and patterns such as task.*, divided by commas (default: all).")
+@click.option("--sort", multiple=True, metavar="KEY[:desc]", help="Sort by a column; repeatable.")
+@click.option("--limit", type=click.IntRange(0, 2**62), default=None, metavar="N", help="At most N rows.")
+@click.option("--failed", is_flag=True, help="Only runs that failed, and what they said.")
+@click.option("--units", is_flag=True, help="A second line with the units (Parquet always has them).")
+def export(
+    sweep: Path,
+    to: Path | None,
+    where: str | None,
+    columns: str | None,
+    sort: tuple[str, ...],
+    limit: int | None,
+    failed: bool,
+    units: bool,
+) -> int:
+    """Write the table of SWEEP, a sweep's folder, as CSV or Parquet, or the part of it that is asked for."""
+    from sim.table.export import Request, command
+
+    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    return command(sweep, to, Request(names, where, sort, limit, failed, units))
+
+
 @cli.command("explain-page")
 @click.argument("page", type=click.IntRange(0))
 @click.option("--trace", required=True, type=click.Path(path_type=Path), help="An event log that `run --trace` wrote.")
