@@ -1,7 +1,8 @@
 """`mempress export`: the table of a sweep, or a part of it, as CSV or Parquet.
 
-CSV has one line of names, so that every program reads it; figures have 14 digits.  Parquet is exact and has typed columns, the unit of each in its metadata, and sweep, version and schema in the file's (needs pyarrow, extra [parquet]).
-A file is written under a temporary name beside its place and renamed when it is whole.
+CSV has one line of names, so that every program reads it; figures have 14 digits.  Parquet is exact; it has typed columns, the
+unit of each in its metadata, and sweep and version in the file's (needs pyarrow, extra [parquet]).  A file is written under a
+temporary name beside its place and renamed when it is whole.
 """
 
 from __future__ import annotations
