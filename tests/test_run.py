@@ -181,11 +181,40 @@ def test_a_log_line_now_and_then(clock: Clock) -> None:
     assert stream.getvalue().splitlines()[1] == "mempress: demo: 30%, 1 of 4 runs, 3.5 s simulated, 200.0 k accesses/s, about 47 s left"
 
 
-def test_a_bar_is_drawn_on_a_terminal() -> None:
-    class Terminal(StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_failures_are_counted_apart(clock: Clock) -> None:
+    stream = StringIO()
+    log = progress.Log(stream)
+    log.start("demo", 4)
+    log.update(0, Progress(10**9, 0.5, 1_000_000))
+    log.failed(0)
+    log.failed(1)  # before it said anything
+    clock.now += 10
+    log.finished(2, 1.0, 1_000_000)
+    assert stream.getvalue() == "mempress: demo: 75%, 1 of 4 runs, 2 failed, 2.0 s simulated, 200.0 k accesses/s, about 3 s left\n"
+    clock.now += 10
+    log.failed(3)
+    assert "100%, 1 of 4 runs, 3 failed, " in stream.getvalue().splitlines()[1]
 
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_shows_failures_at_once_and_the_rest_ten_times_a_second(clock: Clock) -> None:
+    stream = Terminal()
+    bar = progress.reporter(stream=stream)
+    bar.start("demo", 2)
+    for _ in range(100):
+        clock.now += 0.02
+        bar.update(0, Progress(10**9, 0.5, 1000))
+    assert 10 <= stream.getvalue().count("0 of 2 runs") <= 25
+    bar.failed(0)
+    assert "0 of 2 runs, 1 failed" in stream.getvalue()
+    bar.close()
+
+
+def test_a_bar_is_drawn_on_a_terminal() -> None:
     stream = Terminal()
     bar = progress.reporter(stream=stream)
     assert isinstance(bar, progress.Bar)
