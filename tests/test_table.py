@@ -339,6 +339,29 @@ def test_filters_that_are_wrong(filled: Table, where: str, said: str) -> None:
         filled.rows(where).__next__()
 
 
+def test_the_filters_of_the_documentation(path: Path) -> None:
+    page = (ROOT / "docs" / "sweep-table.md").read_text(encoding="utf-8")
+    filters = re.findall(r"^--where \"(.*)\"$", page, re.M)
+    assert len(filters) == 5
+    with make(path) as table:
+        table.plan([("memory=64MiB", "1", "r", {"backend.kind": "none", "machine.memory": "64MiB", "machine.sysctl.vm.swappiness": "60"})])
+        table.plan([("other", "2", "r", {"backend.kind": "zcache", "machine.memory": "96MiB", "machine.sysctl.vm.swappiness": "100"})])
+        table.done("other", 3, 1.0, {"fault_p99": (1999.0, 1.0), "effective_compression": (50.0, None)})
+        assert [names(table, text) for text in filters] == [["other"], ["memory=64MiB", "other"], [], ["memory=64MiB"], ["other"]]
+
+
+def test_a_child_that_was_forked_may_end(path: Path) -> None:
+    with planned(path, "64MiB") as table:
+        child = os.fork()
+        if child == 0:
+            table._connection.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        table.done("c0", 1, 1.0, {"run_time": (1.0, None)})
+    with Table.open(path) as table:
+        assert names(table, "run_time = 1") == ["c0"]
+
+
 def test_a_filter_may_be_as_deep_and_long_as_it_is_said(filled: Table) -> None:
     assert len(names(filled, "(" * 49 + " or ".join(["seconds >= 0"] * 300) + ")" * 49)) == len(ROWS)
     assert names(filled, f"case in ({', '.join(f'c{n}' for n in range(3, 40000))})") == ["c3", "c4"]

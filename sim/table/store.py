@@ -57,7 +57,7 @@ _FIXED = ("case", "id", "run", "status", "error", "seconds", "replications")
 class Table:
     """The table of a sweep; a context manager.  Made by `create_or_open` or `open`.
 
-    Not to be carried over a fork: open it in the process that uses it, or fork before.
+    It belongs to the thread that made it; a forked child may inherit it, but must not use it.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, writes: bool) -> None:
