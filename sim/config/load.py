@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Any
 
 from pydantic import ValidationError
 
-from sim.config import checks, sweep
+from sim.config import checks, designs, sweep
+from sim.config.conditions import overlap
+from sim.config.designs import Design
 from sim.config.loader import Notes, parse, read_text
 from sim.config.parts import Checked, Part, Values
 from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
@@ -46,12 +48,14 @@ class Loaded:
     cases   what to simulate: one case without a sweep
     origin  dotted key -> where its value comes from: "file:line", "--set KEY" or "default"
     files   the configuration files that were read, in order
+    notes   what a person should know about the sweep
     """
 
     config: Config
     cases: list[Case]
     origin: dict[str, str]
     files: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 class Report:
@@ -165,28 +169,41 @@ def _override(root: Node, sets: Sequence[str], report: Report) -> tuple[Node, li
     return root, fixed
 
 
-def _validated(root: Node, context: Mapping[str, Any], base: tuple[Node, Config] | None = None) -> tuple[Config | None, list[Problem]]:
-    """The configuration, if it is right, and what is wrong with it.
+class _Known:
+    """Sections that have been validated, by their nodes: a sweep's cases share most of theirs, which keeps it quick and small."""
 
-    base: a validated tree whose sections are taken over where `root` shares them, which keeps large sweeps quick and small.
-    """
-    data = {key: _taken_over(key, node, base) or plain(node) for key, node in root.value.items()}
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Node, Any]] = {}
+
+    def get(self, node: Node) -> Any:
+        return self._made.get(id(node), (None, None))[1]
+
+    def add(self, root: Node, config: Config) -> None:
+        if len(self._made) > _KEPT:
+            self._made.clear()
+        for key, node in root.value.items():
+            value = getattr(config, key)
+            if isinstance(value, (Checked, Part, Values, dict, list)):
+                self._made.setdefault(id(node), (node, value))
+
+
+_KEPT = 20_000  # sections
+
+
+def _validated(root: Node, context: Mapping[str, Any], known: _Known) -> tuple[Config | None, list[Problem]]:
+    """The configuration, if it is right, and what is wrong with it; sections that are known are taken over."""
+    data = {key: known.get(node) or plain(node) for key, node in root.value.items()}
     problems: list[Problem] = []
     config: Config | None = None
     try:
         config = Config.model_validate(data, context=context)
     except ValidationError as error:
         problems = problems_of(error)
-    known = {problem.path for problem in problems}
-    problems += [problem for problem in checks.across(data) if problem.path not in known]
+    paths = {problem.path for problem in problems}
+    problems += [problem for problem in checks.across(data) if problem.path not in paths]
+    if config is not None and not problems:
+        known.add(root, config)
     return (None if problems else config), problems
-
-
-def _taken_over(key: str, node: Node, base: tuple[Node, Config] | None) -> Any:
-    if base is None or base[0].value.get(key) is not node:
-        return None
-    value = getattr(base[1], key)
-    return value if isinstance(value, (Checked, Part, Values, dict, list)) else None
 
 
 def _under(path: Path, tops: Iterable[Path]) -> bool:
@@ -194,49 +211,72 @@ def _under(path: Path, tops: Iterable[Path]) -> bool:
 
 
 def _expand(
-    root: Node, sweep_node: Node, base: Config | None, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]
+    root: Node,
+    sweep_node: Node,
+    design: Design,
+    report: Report,
+    fixed: list[tuple[Where, str, Path]],
+    context: Mapping[str, Any],
+    known: _Known,
 ) -> list[Case]:
     """All cases; adds to the report what is wrong with them."""
-    swept = list(sweep.check_keys(root, sweep_node)) + list(sweep.repeated(sweep_node))
-    for where, problem in swept:
+    for where, problem in design.troubles:
         report.add(where, problem.text())
     for where, _, path in fixed:
-        for change in sweep.changes_of(sweep_node):
-            if path[0] != "sweep" and sweep.conflict(sweep.path_of(root, change), path):
-                report.add(where, f"found a key that the sweep varies ({change.key}); set sweep.grid.{change.key}=[...], or sweep=null")
-    replications = base.replications if base is not None else 1
-    runs = sweep.count(sweep_node) * replications
-    if runs > MAX_RUNS:
-        text = f"sweep: found {sweep.count(sweep_node):,} cases with {replications} replications; expected at most {MAX_RUNS:,} runs"
-        report.add(sweep_node.at, text)
-    if swept or runs > MAX_RUNS:
+        for key, place in design.keys().items():
+            if path[0] != "sweep" and overlap(place, path):
+                grid = f"set sweep.grid.{key}=[...], or " if any(axis.block == "grid" and key in axis.keys for axis in design.axes) else ""
+                report.add(where, f"found a key that the sweep varies ({key}); {grid or 'set '}sweep=null")
+    if design.troubles:
         return []
-    cases = []
-    stem = without(root, ["sweep", "published"])
-    for draft in sweep.drafts(stem, sweep_node):
-        config, problems = _validated(draft.root, context, None if base is None else (root, base))
-        report.problems(draft.root, problems, draft.name)
-        if config is not None:
-            cases.append(Case(draft.name, draft.labels, config))
-        elif len(report.lines) > 100:
-            break
-    runs = sum(case.config.replications for case in cases)
+    cases, runs = [], 0
+    try:
+        for draft in sweep.drafts(design, without(root, ["sweep", "published"])):
+            config, problems = _validated(draft.root, context, known)
+            report.problems(draft.root, problems, draft.name)
+            if config is not None:
+                cases.append(Case(draft.name, draft.labels, config))
+                runs += config.most_replications
+            if len(report.lines) > 100 or runs > MAX_RUNS:
+                break
+    except sweep.SweepError as error:
+        report.add(error.at, error.problem.text())
     if runs > MAX_RUNS:
-        report.add(sweep_node.at, f"sweep: found {runs:,} runs; expected at most {MAX_RUNS:,}")
+        report.add(sweep_node.at, f"sweep: found more than {MAX_RUNS:,} runs (cases times replications); expected at most {MAX_RUNS:,}")
     return cases
+
+
+def _design(root: Node, sweep_node: Node, base: Config | None, context: Mapping[str, Any]) -> Design:
+    """The sweep's design; where the base is not right without the sweep, seed and replications are read from the tree."""
+    written = {name: root.value[name].value for name in ("seed", "replications") if name in root.value}
+    seed = base.seed if base is not None else written.get("seed", 1)
+    runs = base.most_replications if base is not None else written.get("replications", 1)
+    swept = sweep_node.value.get("grid")
+    varies = swept is not None and "replications" in swept.value
+    return designs.read(
+        root,
+        sweep_node,
+        seed if isinstance(seed, int) and seed >= 0 else 1,
+        runs if isinstance(runs, int) and runs > 0 and not varies else 1,
+        context,
+    )
 
 
 def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
     """Validate and expand a whole tree."""
-    config, problems = _validated(root, context)
+    known = _Known()
+    config, problems = _validated(root, context, known)
     sweep_node = root.value.get("sweep")
     sound = isinstance(sweep_node, Node) and isinstance(sweep_node.value, dict) and not _under_any(problems, ("sweep",))
     cases: list[Case] = []
+    notes: list[str] = []
     if sound and sweep_node is not None:
-        ready = sweep.always_set(root, sweep_node)
+        design = _design(root, sweep_node, config, context)
+        ready = design.always_set()
         problems = [problem for problem in problems if not _under(problem.path, ready)]
         report.problems(root, problems)
-        cases = _expand(root, sweep_node, config, report, fixed, context)
+        cases = _expand(root, sweep_node, design, report, fixed, context, known)
+        notes = design.notes
     else:
         report.problems(root, problems)
         if config is not None:
@@ -245,7 +285,7 @@ def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], con
     first = config or cases[0].config
     _check_published(root, first, cases, report)
     report.raise_if_any()
-    return Loaded(first, cases, origin_of(first, root), report.files)
+    return Loaded(first, cases, origin_of(first, root), report.files, notes)
 
 
 def _under_any(problems: list[Problem], top: Path) -> bool:

@@ -51,7 +51,7 @@ def _cases(loaded: Loaded) -> Iterator[str]:
         yield from ("case  " + case.name for case in loaded.cases[:50])
         if len(loaded.cases) > 50:
             yield f"      ... and {len(loaded.cases) - 50} more"
-    runs = sum(case.config.replications for case in loaded.cases)
+    runs = sum(case.config.most_replications for case in loaded.cases)
     yield f"{_number(len(loaded.cases), 'case')}, {_number(runs, 'run')}, from {', '.join(loaded.files)}: nothing wrong"
 
 
@@ -76,7 +76,9 @@ def _table(pairs: Iterator[tuple[str, Option]] | list[tuple[str, Option]]) -> It
     yield "| key | allowed | default | what it is | source |"
     yield "| --- | --- | --- | --- | --- |"
     for name, option in pairs:
-        allowed = expected(option) if option.type in SCALARS or option.type.startswith("list:") else _allowed(option)
+        allowed = (
+            expected(option) if option.type in SCALARS or option.type == "any" or option.type.startswith("list:") else _allowed(option)
+        )
         unit = f" [{option.unit}]" if option.unit and option.type in ("int", "float", "choice") else ""
         default = default_text(option)
         shown = default if default in ("required", "") else f"`{default}`"
@@ -111,7 +113,8 @@ anything else (lists too) is replaced. Where a file changes a `kind`, settings t
 **Parts** (`kind`) may be written short: `policy: linux-lru` is `policy: {kind: linux-lru}`.
 
 **Sweep.** `sweep: {grid: {key: [values], ...}}` runs every combination, `sweep: {cases: [{name: NAME, set: {key: value, ...}}, ...]}` the
-given ones; keys are dotted, as for `--set`. At most 100,000 runs (cases times replications).
+given ones; keys are dotted, as for `--set`. Keys that move together (`zip`), random, Latin hypercube and Sobol samples, and conditions
+are in [sweeps.md](sweeps.md). At most 100,000 runs (cases times replications).
 
 **Plug-ins.** `kind: path/to/file.py:NAME` uses a part from a file of your own. NAME is a literal dict in that file, which is read without
 running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "options": [{"name": "...", "type": "int", "default": 3}, ...]}`.
