@@ -64,6 +64,7 @@ class Report:
     def __init__(self) -> None:
         self.files: list[str] = []
         self.lines: dict[tuple[Where, str], None] = {}
+        self._said: set[tuple[Where, str]] = set()  # without the case
 
     def add(self, where: Where, text: str) -> None:
         self.lines[(where, text)] = None
@@ -71,7 +72,8 @@ class Report:
     def problems(self, root: Node, problems: Iterable[Problem], case: str = "") -> None:
         for problem in problems:
             where = locate(root, problem.path, problem.at_key)[0]
-            if (where, problem.text()) not in self.lines:
+            if (where, problem.text()) not in self._said:
+                self._said.add((where, problem.text()))
                 self.add(where, problem.text() + (f" (in the case {case})" if case else ""))
 
     def raise_if_any(self) -> None:
@@ -188,6 +190,7 @@ class _Known:
 
 
 _KEPT = 20_000  # sections
+_MANY = 300  # cases with errors, after which the others are not looked at
 
 
 def _validated(root: Node, context: Mapping[str, Any], known: _Known) -> tuple[Config | None, list[Problem]]:
@@ -229,15 +232,16 @@ def _expand(
                 report.add(where, f"found a key that the sweep varies ({key}); {grid or 'set '}sweep=null")
     if design.troubles:
         return []
-    cases, runs = [], 0
+    cases, runs, wrong = [], 0, 0
     try:
         for draft in sweep.drafts(design, without(root, ["sweep", "published"])):
             config, problems = _validated(draft.root, context, known)
             report.problems(draft.root, problems, draft.name)
+            wrong += config is None
             if config is not None:
                 cases.append(Case(draft.name, draft.labels, config))
                 runs += config.most_replications
-            if len(report.lines) > 100 or runs > MAX_RUNS:
+            if wrong > _MANY or runs > MAX_RUNS:
                 break
     except sweep.SweepError as error:
         report.add(error.at, error.problem.text())
