@@ -94,8 +94,8 @@ def read(root: Node, sweep: Node, seed: int, runs_of_a_case: int, context: Conte
     blocks = sweep.value
     _cases(design, root, blocks.get("cases"))
     _grid(design, root, blocks.get("grid"))
-    for node in _items(blocks.get("zip")):
-        _zip(design, root, node)
+    for index, node in enumerate(_items(blocks.get("zip"))):
+        _zip(design, root, node, index)
     sampled = [(method, blocks[method]) for method in METHODS if isinstance(blocks.get(method, None), Node) and blocks[method].value]
     spreads = [_sampled(design, root, method, node) for method, node in sampled]
     _conflicts(design)
@@ -158,7 +158,7 @@ def _grid(design: Design, root: Node, node: Node | None) -> None:
         )
 
 
-def _zip(design: Design, root: Node, node: Node) -> None:
+def _zip(design: Design, root: Node, node: Node, index: int) -> None:
     columns = [(key, values, _change(design, root, key, values, node.keys[key])) for key, values in node.value.items()]
     changes = [change for _, _, change in columns if change is not None]
     if len(changes) < len(columns):
@@ -166,7 +166,7 @@ def _zip(design: Design, root: Node, node: Node) -> None:
     length = len(columns[0][1].value)
     points = [tuple(change._replace(value=change.value.value[row]) for change in changes) for row in range(length)]
     rows = [[plain(change.value) for change in point] for point in points]
-    first = ("sweep", "zip", columns[0][0])
+    first = ("sweep", "zip", index, columns[0][0])
     _repeated(design, first, [(row if len(row) > 1 else row[0], point[0].value.at) for row, point in zip(rows, points, strict=True)])
     design.axes.append(Axis("zip", node.at, length, {change.key: change.place for change in changes}, points))
 
@@ -209,7 +209,7 @@ def _spread(design: Design, path: Path, option: Option, node: Node) -> Spread:
         _repeated(design, path, [(plain(item), item.at) for item in node.value])
         return Spread(option, node.at, choices=node.value)
     if option.type not in ("size", "time", "int", "float") or option.choices:
-        what = f"{option.name} is no size, time or number that may be anything between two values; give a list of values"
+        what = f"{option.name} is no size, time or number that may be anything between two values"
         design.troubles.append((node.at, Problem(path, "a range", "a list of values", what)))
         return Spread(option, node.at)
     log = node.value["scale"].value == "log" if "scale" in node.value else False
