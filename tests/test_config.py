@@ -564,7 +564,9 @@ def test_too_many_runs() -> None:
     axis = "[" + ", ".join(map(str, range(200))) + "]"
     text = f"{SMALL}sweep: {{grid: {{seed: {axis}, costs.fault: [{', '.join(f'{n}ns' for n in range(200))}]}}}}\n"
     found = errors(text)
-    assert found == ["c.yaml:4:8: sweep: found 40,000 cases with 5 replications; expected at most 100,000 runs; 200 (seed) x 200 (costs.fault)"]
+    assert found == [
+        "c.yaml:4:8: sweep: found 40,000 cases with 5 replications; expected at most 100,000 runs; 200 (seed) x 200 (costs.fault)"
+    ]
 
 
 def test_set_against_the_sweep() -> None:

@@ -161,7 +161,8 @@ def test_a_setting_of_another_kind_never_holds() -> None:
 
 
 def test_conditions_leave_out_what_would_be_wrong() -> None:
-    sweep = "{grid: {machine.memory: [9MiB, 64MiB], machine.page_size: [4KiB, 64KiB]}, unless: {machine.memory: 9MiB, machine.page_size: 64KiB}}"
+    sweep = "{grid: {machine.memory: [9MiB, 64MiB], machine.page_size: [4KiB, 64KiB]}, unless: "
+    "{machine.memory: 9MiB, machine.page_size: 64KiB}}"
     assert len(load(sweep).cases) == 3
 
 
@@ -301,7 +302,8 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
         ),
         (
             "{lhs: {samples: 2, keys: {machine.memory: {low: §64, high: 128MiB}}}}",
-            "sweep.lhs.keys.machine.memory.low: found 64; expected a size with a unit, such as 64MiB, from 1MiB to 1PiB; a number needs a unit",
+            "sweep.lhs.keys.machine.memory.low: found 64; expected a size with a unit, such as 64MiB, "
+            "from 1MiB to 1PiB; a number needs a unit",
         ),
         (
             "{lhs: {samples: 2, keys: {machine.cpus: {low: 1, high: §2048}}}}",
@@ -373,9 +375,18 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
             "{grid: {seed: [1]}, when: {machine.memory: {min: 1GiB, max: §1MiB}}}",
             "machine.memory.max: found '1MiB'; expected at least min: 1GiB",
         ),
-        ("{grid: {seed: [1]}, when: {machine.memory: {§least: 1GiB}}}", "sweep.when.machine.memory.least: found an unknown key; expected one of min, max"),
-        ("{grid: {seed: [1]}, when: {backend.kind: §{min: none}}}", "backend.kind: found bounds; expected a value or a list: one of the backends has no order"),
-        ("{grid: {seed: [1]}, when: {§machine: 1}}", "machine: found a key that holds several values; expected a key with a single value, or a `kind`"),
+        (
+            "{grid: {seed: [1]}, when: {machine.memory: {§least: 1GiB}}}",
+            "sweep.when.machine.memory.least: found an unknown key; expected one of min, max",
+        ),
+        (
+            "{grid: {seed: [1]}, when: {backend.kind: §{min: none}}}",
+            "backend.kind: found bounds; expected a value or a list: one of the backends has no order",
+        ),
+        (
+            "{grid: {seed: [1]}, when: {§machine: 1}}",
+            "machine: found a key that holds several values; expected a key with a single value, or a `kind`",
+        ),
         (
             "{grid: {seed: [1]}, unless: §[]}",
             "sweep.unless: found an empty list; expected a mapping of dotted keys to a value, a list of values, or {min: ..., max: ...}; "
@@ -402,7 +413,7 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
             "machine.cpus: found 0; expected an integer from 1 to 1024 (in the case cpus=0,seed=1)",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_once_with_its_place(sweep: str, line: str) -> None:
     """The mark stands before the place that is named."""
     assert errors(sweep.replace("§", "")) == [f"c.yaml:{LINE}:{sweep.index('§') + len('sweep: ') + 1}: {line}"]
@@ -418,7 +429,10 @@ def test_a_condition_on_what_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
-        ("{grid: {seed: AXIS, workloads.a.accesses: AXIS, devices.disk.channels: AXIS}}", "sweep: found 1,000,000,000 cases with 1 replication"),
+        (
+            "{grid: {seed: AXIS, workloads.a.accesses: AXIS, devices.disk.channels: AXIS}}",
+            "sweep: found 1,000,000,000 cases with 1 replication",
+        ),
         ("{zip: [{seed: AXIS}, {workloads.a.accesses: AXIS}, {devices.disk.channels: AXIS}]}", "sweep: found 1,000,000,000 cases with"),
         ("{grid: {seed: AXIS, workloads.a.accesses: AXIS}, lhs: {samples: 1000, keys: {machine.cpus: [1]}}}", "1,000 (lhs)"),
         (
@@ -430,7 +444,7 @@ def test_a_condition_on_what_is_not_there() -> None:
             "sweep: found 1,000,000,000 combinations before conditions",
         ),
     ],
-)  # fmt: skip
+)
 def test_an_enormous_sweep_is_counted_and_not_made(sweep: str, said: str) -> None:
     started = time.monotonic()
     found = errors(sweep.replace("AXIS", str(list(range(1, 1001)))))
@@ -536,12 +550,21 @@ def test_a_number_of_replications_stays_a_number() -> None:
 @pytest.mark.parametrize(
     ("replications", "line"),
     [
-        ("{metric: pgmajfualt_rate}", "24: replications.metric: found 'pgmajfualt_rate'; expected the name of a figure of run.json, such as "
-         "pgmajfault_rate or device.disk.read_latency; did you mean pgmajfault_rate?"),
+        (
+            "{metric: pgmajfualt_rate}",
+            "24: replications.metric: found 'pgmajfualt_rate'; expected the "
+            "name of a figure of run.json, such as "
+            "pgmajfault_rate or device.disk.read_latency; did you mean pgmajfault_rate?",
+        ),
         ("{metric: device.disk.read_latncy}", "24: replications.metric: found 'device.disk.read_latncy'; expected the name of a figure: "),
-        ("{metric: device.dsk.reads}", "24: replications.metric: found 'device.dsk.reads'; expected the figure of a device that there is: disk; "
-         "did you mean disk?"),
-        ("{metric: task.b.run_time}", "24: replications.metric: found 'task.b.run_time'; expected the figure of a workload that there is: a"),
+        (
+            "{metric: device.dsk.reads}",
+            "24: replications.metric: found 'device.dsk.reads'; expected the figure of a device that there is: disk; did you mean disk?",
+        ),
+        (
+            "{metric: task.b.run_time}",
+            "24: replications.metric: found 'task.b.run_time'; expected the figure of a workload that there is: a",
+        ),
         ("{metric: run_time, half_width: 0}", "46: replications.half_width: found 0; expected a share of the mean"),
         ("{metric: run_time, half_width: 0%}", "46: replications.half_width: found '0%'; expected a share of the mean"),
         ("{metric: run_time, half_width: 101%}", "46: replications.half_width: found '101%'; expected a share of the mean"),
@@ -553,7 +576,7 @@ def test_a_number_of_replications_stays_a_number() -> None:
         ("{metric: run_time, max: 4}", "34: replications.max: found an unknown key; expected one of metric, half_width, least, most"),
         ("many", "15: replications: found 'many'; expected an integer from 1 to 10000"),
     ],
-)  # fmt: skip
+)
 def test_wrong_replications(replications: str, line: str) -> None:
     found = errors("{grid: {seed: [1]}}", base=BASE.replace("replications: 1", f"replications: {replications}"))
     assert found[0].startswith(f"c.yaml:3:{line}")
@@ -561,9 +584,14 @@ def test_wrong_replications(replications: str, line: str) -> None:
 
 @pytest.mark.parametrize(
     ("warm_up", "automatic", "metric"),
-    [("0s", False, "pgmajfault"), (5, False, "pgmajfault"), ("mser-5", True, "pgmajfault"), ({"metric": "stored_pages"}, True, "stored_pages"),
-     ({"method": "mser-5", "metric": "pswpin"}, True, "pswpin")],
-)  # fmt: skip
+    [
+        ("0s", False, "pgmajfault"),
+        (5, False, "pgmajfault"),
+        ("mser-5", True, "pgmajfault"),
+        ({"metric": "stored_pages"}, True, "stored_pages"),
+        ({"method": "mser-5", "metric": "pswpin"}, True, "pswpin"),
+    ],
+)
 def test_warm_up(warm_up: Any, automatic: bool, metric: str) -> None:
     made = config(warm_up=warm_up)
     assert (made.automatic_warm_up, made.warm_up_metric) == (automatic, metric)
@@ -575,10 +603,13 @@ def test_warm_up(warm_up: Any, automatic: bool, metric: str) -> None:
     ("warm_up", "line"),
     [
         ("mser5", "10: warm_up: found 'mser5'; expected a time with a unit, such as 30us, of at least 0s"),
-        ("{metric: pgmajfalt}", "19: warm_up.metric: found 'pgmajfalt'; expected a counter of /proc/vmstat or a column of series.csv; did you mean pgmajfault?"),
+        (
+            "{metric: pgmajfalt}",
+            "19: warm_up.metric: found 'pgmajfalt'; expected a counter of /proc/vmstat or a column of series.csv; did you mean pgmajfault?",
+        ),
         ("{method: mser}", "19: warm_up.method: found 'mser'; expected mser-5; did you mean mser-5?"),
     ],
-)  # fmt: skip
+)
 def test_wrong_warm_up(warm_up: str, line: str) -> None:
     found = errors("{grid: {seed: [1]}}", base=BASE.replace("replications: 1", f"warm_up: {warm_up}"))
     assert found == [f"c.yaml:3:{line}"]
