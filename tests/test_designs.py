@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sim
@@ -161,8 +161,8 @@ def test_a_setting_of_another_kind_never_holds() -> None:
 
 
 def test_conditions_leave_out_what_would_be_wrong() -> None:
-    sweep = "{grid: {machine.memory: [9MiB, 64MiB], machine.page_size: [4KiB, 64KiB]}, unless: "
-    "{machine.memory: 9MiB, machine.page_size: 64KiB}}"
+    axes = "machine.memory: [9MiB, 64MiB], machine.page_size: [4KiB, 64KiB]"
+    sweep = f"{{grid: {{{axes}}}, unless: {{machine.memory: 9MiB, machine.page_size: 64KiB}}}}"
     assert len(load(sweep).cases) == 3
 
 
@@ -544,6 +544,7 @@ def test_replications_until_a_figure_is_known(replications: dict[str, Any], prec
 
 
 def test_a_number_of_replications_stays_a_number() -> None:
+    assert config(replications=sim.Replications(metric="run_time", most=7)).most_replications == 7
     assert (config(replications=3).replications, config(replications=3).most_replications, config().precision) == (3, 3, None)
 
 
@@ -627,3 +628,57 @@ def test_the_series_columns_that_may_decide_exist() -> None:
     from sim.metrics import OWN_COLUMNS
 
     assert OWN_COLUMNS == OWN and set(COUNTERS + GAUGES) <= set(NAMES)
+
+
+# ---------------------------------------------------------------- anything at all
+
+KEYS = st.sampled_from(
+    [
+        *("machine.memory", "machine.cpus", "backend.kind", "backend.persistent.allocator", "seed", "workloads.a.alpha") * 4,
+        *("machine", "backend", "workloads.0", "workloads", "swap", "machine.sysctl.vm.swappiness", "devices.disk", "replications"),
+        *("x.y", "", ".", "name", "warm_up"),
+    ]
+)
+SINGLE = st.sampled_from(
+    [1, 2, 3, 4, 0, 0.5, "none", "zcache", "xvmalloc", "xcfmalloc", "64MiB", "96MiB", "128MiB", "1s", "auto", None, True]
+)
+ODD = st.recursive(SINGLE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=5)
+LIST = st.lists(SINGLE, min_size=1, max_size=3, unique_by=repr)
+RANGE = st.fixed_dictionaries({"low": SINGLE, "high": SINGLE}, optional={"scale": st.sampled_from(["linear", "log"]), "step": SINGLE})
+TERM = SINGLE | LIST | st.fixed_dictionaries({"min": SINGLE}, optional={"max": SINGLE})
+WHEN = st.dictionaries(KEYS, TERM, min_size=1, max_size=2)
+AXES = st.dictionaries(KEYS, LIST | st.fixed_dictionaries({"values": LIST}, optional={"when": WHEN}), max_size=3)
+SAMPLES = st.fixed_dictionaries({"samples": st.integers(1, 5), "keys": st.dictionaries(KEYS, RANGE | LIST, min_size=1, max_size=3)})
+CASES = st.lists(st.fixed_dictionaries({"name": st.sampled_from("abc"), "set": st.dictionaries(KEYS, ODD, max_size=2)}), max_size=2)
+BLOCKS = st.fixed_dictionaries(
+    {"grid": AXES},
+    optional={
+        "cases": CASES,
+        "zip": st.lists(st.dictionaries(KEYS, st.lists(SINGLE, min_size=2, max_size=2), min_size=1, max_size=2), max_size=2),
+        "lhs": SAMPLES,
+        "sobol": SAMPLES | ODD,
+        "when": WHEN | st.lists(WHEN, max_size=2),
+        "unless": WHEN | ODD,
+    },
+)
+
+
+@given(sweep=BLOCKS)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_sweep_has_cases_or_says_what_is_wrong(sweep: dict[str, Any]) -> None:
+    try:
+        loaded = load(json.dumps(sweep))
+    except UserError as error:
+        assert all(line.startswith("c.yaml:") and "found" in line for line in str(error).splitlines()), error
+    else:
+        assert loaded.cases and len({case.name for case in loaded.cases}) == len(loaded.cases)
+
+
+def test_samples_are_the_same_on_every_machine() -> None:
+    """As made once with NumPy 2 and SciPy 1.17; other versions must make the same."""
+    made = {method: [[round(u, 6) for u in row] for row in cube(method, 2, ["a", "b"], 7).tolist()] for method in METHODS}
+    assert made == {
+        "random": [[0.879176, 0.599522], [0.819647, 0.997171]],
+        "lhs": [[0.108221, 0.843529], [0.570657, 0.072798]],
+        "sobol": [[0.24292, 0.927245], [0.839889, 0.306568]],
+    }

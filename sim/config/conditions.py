@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from pydantic_core import PydanticCustomError
 
 from models.registry import REQUIRED, Option
+from sim.config.names import registry
 from sim.config.options import Found, look
 from sim.config.parts import entry_of
-from sim.config.problems import Path, Problem, nearest, show
+from sim.config.problems import Path, Problem, nearest, one_of, show, wrong
 from sim.config.tree import Node, PathError, Where, find_path, plain, split_key
 from sim.config.values import SCALARS, Context, check
 
@@ -88,7 +89,10 @@ def holds(condition: Condition, changes: Sequence[Change], tree: Callable[[Seque
 def _value(option: Option, value: Any, context: Context) -> Any:
     """In model units; raises PydanticCustomError."""
     if option.type.startswith("part:"):
-        entry_of(option.type.removeprefix("part:"), value)
+        folder = option.type.removeprefix("part:")
+        if not isinstance(value, str):
+            wrong(value, one_of(registry(folder)))
+        entry_of(folder, value)
         return str(value)
     return check(option, value, context)
 

@@ -14,30 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sim.config import checks, designs, sweep
-from sim.config.conditions import overlap
-from sim.config.designs import Design
+from sim.config.expand import Case as Case
+from sim.config.expand import Known, design_of, expand, validated
 from sim.config.loader import Notes, parse, read_text
-from sim.config.parts import Checked, Part, Values
 from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
-from sim.config.schema import MAX_RUNS, Config, Section
+from sim.config.report import Report
+from sim.config.schema import Config, Section
 from sim.config.tree import Node, PathError, Where, find_path, locate, merge, plain, put, split_key, tree_of, without
 from sim.config.walk import leaves
 from sim.errors import UserError
-
-
-@dataclass(frozen=True)
-class Case:
-    """One configuration to simulate.
-
-    name    the run's name, or what the sweep varies: "backend=zcache,memory=120MiB"
-    labels  swept key -> its value as text; empty without a sweep
-    config  without its `sweep` and `published`
-    """
-
-    name: str
-    labels: dict[str, str]
-    config: Config
 
 
 @dataclass(frozen=True)
@@ -56,40 +41,6 @@ class Loaded:
     origin: dict[str, str]
     files: list[str]
     notes: list[str] = field(default_factory=list)
-
-
-class Report:
-    """Problems with their positions, each once."""
-
-    def __init__(self) -> None:
-        self.files: list[str] = []
-        self.lines: dict[tuple[Where, str], None] = {}
-        self._said: set[tuple[Where, str]] = set()  # without the case
-
-    def add(self, where: Where, text: str) -> None:
-        self.lines[(where, text)] = None
-
-    def problems(self, root: Node, problems: Iterable[Problem], case: str = "") -> None:
-        for problem in problems:
-            where = locate(root, problem.path, problem.at_key)[0]
-            if (where, problem.text()) not in self._said:
-                self._said.add((where, problem.text()))
-                self.add(where, problem.text() + (f" (in the case {case})" if case else ""))
-
-    def raise_if_any(self) -> None:
-        if not self.lines:
-            return
-
-        def place(item: tuple[Where, str]) -> tuple[int, int, int]:
-            where = item[0]
-            return (self.files.index(where.file) if where.file in self.files else len(self.files), where.line, where.column)
-
-        raise UserError("\n".join(_line(where, text) for where, text in sorted(self.lines, key=place)))
-
-
-def _line(where: Where, text: str) -> str:
-    """Position and problem; `--set a.b: a.b: ...` says the key once."""
-    return f"{where}: " + text.removeprefix(where.file.removeprefix("--set ") + ": ")
 
 
 def _shown(path: File) -> str:
@@ -171,115 +122,24 @@ def _override(root: Node, sets: Sequence[str], report: Report) -> tuple[Node, li
     return root, fixed
 
 
-class _Known:
-    """Sections that have been validated, by their nodes: a sweep's cases share most of theirs, which keeps it quick and small."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, tuple[Node, Any]] = {}
-
-    def get(self, node: Node) -> Any:
-        return self._made.get(id(node), (None, None))[1]
-
-    def add(self, root: Node, config: Config) -> None:
-        if len(self._made) > _KEPT:
-            self._made.clear()
-        for key, node in root.value.items():
-            value = getattr(config, key)
-            if isinstance(value, (Checked, Part, Values, dict, list)):
-                self._made.setdefault(id(node), (node, value))
-
-
-_KEPT = 20_000  # sections
-_MANY = 300  # cases with errors, after which the others are not looked at
-
-
-def _validated(root: Node, context: Mapping[str, Any], known: _Known) -> tuple[Config | None, list[Problem]]:
-    """The configuration, if it is right, and what is wrong with it; sections that are known are taken over."""
-    data = {key: known.get(node) or plain(node) for key, node in root.value.items()}
-    problems: list[Problem] = []
-    config: Config | None = None
-    try:
-        config = Config.model_validate(data, context=context)
-    except ValidationError as error:
-        problems = problems_of(error)
-    paths = {problem.path for problem in problems}
-    problems += [problem for problem in checks.across(data) if problem.path not in paths]
-    if config is not None and not problems:
-        known.add(root, config)
-    return (None if problems else config), problems
-
-
 def _under(path: Path, tops: Iterable[Path]) -> bool:
     return any(path[: len(top)] == top for top in tops)
 
 
-def _expand(
-    root: Node,
-    sweep_node: Node,
-    design: Design,
-    report: Report,
-    fixed: list[tuple[Where, str, Path]],
-    context: Mapping[str, Any],
-    known: _Known,
-) -> list[Case]:
-    """All cases; adds to the report what is wrong with them."""
-    for where, problem in design.troubles:
-        report.add(where, problem.text())
-    for where, _, path in fixed:
-        for key, place in design.keys().items():
-            if path[0] != "sweep" and overlap(place, path):
-                grid = f"set sweep.grid.{key}=[...], or " if any(axis.block == "grid" and key in axis.keys for axis in design.axes) else ""
-                report.add(where, f"found a key that the sweep varies ({key}); {grid or 'set '}sweep=null")
-    if design.troubles:
-        return []
-    cases, runs, wrong = [], 0, 0
-    try:
-        for draft in sweep.drafts(design, without(root, ["sweep", "published"])):
-            config, problems = _validated(draft.root, context, known)
-            report.problems(draft.root, problems, draft.name)
-            wrong += config is None
-            if config is not None:
-                cases.append(Case(draft.name, draft.labels, config))
-                runs += config.most_replications
-            if wrong > _MANY or runs > MAX_RUNS:
-                break
-    except sweep.SweepError as error:
-        report.add(error.at, error.problem.text())
-    if runs > MAX_RUNS:
-        report.add(sweep_node.at, f"sweep: found more than {MAX_RUNS:,} runs (cases times replications); expected at most {MAX_RUNS:,}")
-    return cases
-
-
-def _design(root: Node, sweep_node: Node, base: Config | None, context: Mapping[str, Any]) -> Design:
-    """The sweep's design; where the base is not right without the sweep, seed and replications are read from the tree."""
-    written = {name: root.value[name].value for name in ("seed", "replications") if name in root.value}
-    seed = base.seed if base is not None else written.get("seed", 1)
-    runs = base.most_replications if base is not None else written.get("replications", 1)
-    swept = sweep_node.value.get("grid")
-    varies = swept is not None and "replications" in swept.value
-    return designs.read(
-        root,
-        sweep_node,
-        seed if isinstance(seed, int) and seed >= 0 else 1,
-        runs if isinstance(runs, int) and runs > 0 and not varies else 1,
-        context,
-    )
-
-
 def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
     """Validate and expand a whole tree."""
-    known = _Known()
-    config, problems = _validated(root, context, known)
+    known = Known()
+    config, problems = validated(root, context, known)
     sweep_node = root.value.get("sweep")
     sound = isinstance(sweep_node, Node) and isinstance(sweep_node.value, dict) and not _under_any(problems, ("sweep",))
     cases: list[Case] = []
     notes: list[str] = []
     if sound and sweep_node is not None:
-        design = _design(root, sweep_node, config, context)
+        design = design_of(root, sweep_node, config, context)
         ready = design.always_set()
         problems = [problem for problem in problems if not _under(problem.path, ready)]
         report.problems(root, problems)
-        cases = _expand(root, sweep_node, design, report, fixed, context, known)
+        cases = expand(root, sweep_node, design, report, fixed, context, known)
         notes = design.notes
     else:
         report.problems(root, problems)
