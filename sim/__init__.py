@@ -30,6 +30,7 @@ from sim.errors import UserError
 if TYPE_CHECKING:
     from sim.config.load import Case, Loaded, load, prepare
     from sim.config.parts import Allocator, Backend, Compressor, Contents, Device, Part, Pattern, Policy
+    from sim.config.replications import Replications
     from sim.config.schema import Config, Machine, Output, Published, Reclaim, Swap, Sweep, SweepCase, Workload
     from sim.machine import simulate
     from sim.run import run
@@ -50,6 +51,7 @@ __all__ = [
     "Policy",
     "Published",
     "Reclaim",
+    "Replications",
     "Swap",
     "Sweep",
     "SweepCase",
@@ -65,6 +67,7 @@ _HOMES = {
     "sim.config.load": ("Case", "Loaded", "load", "prepare"),
     "sim.config.parts": ("Allocator", "Backend", "Compressor", "Contents", "Device", "Part", "Pattern", "Policy"),
     "sim.config.schema": ("Config", "Machine", "Output", "Published", "Reclaim", "Swap", "Sweep", "SweepCase", "Workload"),
+    "sim.config.replications": ("Replications",),
     "sim.machine": ("simulate",),
     "sim.run": ("run",),
 }

@@ -177,6 +177,13 @@ FAMILIES: dict[str, dict[str, Metric]] = {
     },
 }
 
+# The machine's own columns of series.csv, beside counters of /proc/vmstat and those of devices.
+OWN_COLUMNS: tuple[str, ...] = (
+    *("kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", "clean_pool_pages", "clean_stored_pages"),
+    *("file_pages_written", "backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses"),
+    *("cleancache_puts", "cleancache_hits", "cleancache_misses"),
+)
+
 # What the terminal's table and the head of the report show, in this order, where a run has them.
 KEY_METRICS: tuple[str, ...] = (
     "run_time",

@@ -124,7 +124,7 @@ def _simulate(
         simulate = machine.simulate
     assert simulate is not None
     log = trace.with_name(f".partial-{os.getpid()}-{trace.name}") if trace is not None else None
-    reporter.start(todo[0].name if len(todo) == 1 else f"{len(todo)} cases", sum(case.config.replications for case in todo))
+    reporter.start(todo[0].name if len(todo) == 1 else f"{len(todo)} cases", sum(case.config.most_replications for case in todo))
     try:
         for case, replications in simulate_cases(todo, simulate, reporter, jobs, check, log):
             write_run(out, case.identity, case.config, replications, provenance(started, command))

@@ -76,11 +76,11 @@ def simulate_cases(
     jobs: list[Job] = []
     owner: list[int] = []
     for index, case in enumerate(cases):
-        for replication in range(case.config.replications):
+        for replication in range(case.config.most_replications):
             log = trace if index == 0 and replication == 0 else None
             jobs.append(Job(simulate, case.config, replication, check, log))
             owner.append(index)
-    missing = [case.config.replications for case in cases]
+    missing = [case.config.most_replications for case in cases]
     results: list[Replication | None] = [None] * len(jobs)
 
     def heard(job: int, progress: Progress) -> None:

@@ -35,6 +35,10 @@ class FakeConfig:
     inputs: list[Path] = field(default_factory=list)
     published: list[Figure] = field(default_factory=list)
 
+    @property
+    def most_replications(self) -> int:
+        return self.replications
+
     def resolved(self) -> dict[str, Any]:
         return {
             "name": self.name,

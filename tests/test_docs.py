@@ -60,6 +60,31 @@ def test_shipped_configurations_check(path: Path, capsys: pytest.CaptureFixture[
     assert shown.out.startswith("name ")
 
 
+SWEEPS = ROOT / "docs" / "sweeps.md"
+VM = """\
+name: example
+replications: 1
+machine: {memory: 160MiB}
+devices: {disk: {kind: ssd}}
+swap: {device: disk, size: 1GiB}
+backend: {kind: zcache, persistent: {allocator: xcfmalloc}}
+workloads: [{name: compiler, kind: zipf, contents: {kind: measured, table: cc1}}]
+"""
+# Cases of each example of docs/sweeps.md, by hand: 2 x 3; two named ones; two tied values; 2 x 32; 20 samples; none and three
+# allocators; zcache with 3 of 4 sizes and none with 4, times 3 CPUs, less 2 x 2 (two backends with 120MiB and 2 or 4 CPUs).
+EXAMPLES = [6, 2, 2, 64, 20, 4, 17, 1, 1]
+
+
+def test_the_examples_of_sweeps_are_configurations(tmp_path: Path) -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", SWEEPS.read_text(encoding="utf-8"), re.S)
+    cases = []
+    for example in examples:
+        path = tmp_path / "example.yaml"
+        path.write_text((VM.replace("replications: 1\n", "") if "replications:" in example else VM) + example, encoding="utf-8")
+        cases.append(len(load(str(path)).cases))
+    assert cases == EXAMPLES
+
+
 def test_published_figures_name_cases_and_metrics_that_exist() -> None:
     for path in CONFIGS:
         loaded = load(str(path))

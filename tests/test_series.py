@@ -353,6 +353,7 @@ CONFIGS = sorted(path for path in (DOCS.parent.parent / "configs").rglob("*.yaml
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_sums_hold_in_the_shipped_configurations(path: Path) -> None:
-    """The start of every case: a sum that breaks raises."""
-    for case in load(str(path), ["duration=400ms", "warm_up=0s"]).cases:
+    """The start of every case, of a long sweep of a dozen: a sum that breaks raises."""
+    cases = load(str(path), ["duration=400ms", "warm_up=0s"]).cases
+    for case in cases[:: -(-len(cases) // 12)]:
         assert len(simulate(case.config, 0).series["time_s"]) > 1

@@ -15,6 +15,7 @@ from models.memory.throttle import set_thresholds
 from models.vmstat import ALLOCSTALL_MOVABLE, INDEX, NR_DIRTY_BACKGROUND_THRESHOLD, NR_DIRTY_THRESHOLD
 from sim.actors.cpus import Steps
 from sim.identities import check_identities
+from sim.metrics import OWN_COLUMNS
 
 if TYPE_CHECKING:
     from sim.actors.disk import Disk
@@ -31,11 +32,7 @@ COUNTERS = (
     *("pgscan_anon", "pgscan_file", "pgsteal_anon", "pgsteal_file"),
     *("workingset_refault_anon", "workingset_refault_file", "nr_dirtied", "nr_written", "pswpin", "pswpout"),
 )
-OWN = (
-    *("kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", "clean_pool_pages", "clean_stored_pages"),
-    *("file_pages_written", "backend_stores", "backend_loads", "backend_rejects", "allocstall", "accesses"),
-    *("cleancache_puts", "cleancache_hits", "cleancache_misses"),
-)
+OWN = OWN_COLUMNS
 CLEANCACHE = ("cleancache_puts", "cleancache_succ_gets", "cleancache_failed_gets")  # the backend's names for the last three
 THRESHOLDS = np.array([NR_DIRTY_THRESHOLD, NR_DIRTY_BACKGROUND_THRESHOLD])
 DEVICE = ("queued", "reads", "writes", "read_bytes", "written_bytes", "read_ns", "write_ns", "queue_ns", "busy_ns")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from sim.bench.schema import BenchConfig
-from sim.config.load import Report, is_bench, origin_of, read
+from sim.config.load import is_bench, origin_of, read
 from sim.config.problems import problems_of
+from sim.config.report import Report
 from sim.config.tree import Node, plain
 from sim.errors import UserError
 

@@ -6,7 +6,7 @@ all errors of a file at once.  Where a value is missing or wrong in itself they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sim import units
@@ -140,11 +140,15 @@ def _sweep(config: Any) -> Iterator[Problem]:
     sweep = _get(config, "sweep")
     if sweep is None:
         return
-    grid, cases = _get(sweep, "grid"), _get(sweep, "cases")
-    if grid and cases:
-        yield Problem(("sweep", "cases"), "cases beside a grid", "either `grid` or `cases`", at_key=True)
-    elif not grid and not cases and (hasattr(sweep, "grid") or (isinstance(sweep, Mapping) and set(sweep) <= {"grid", "cases"})):
-        yield Problem(("sweep",), "no cases", "`grid` with at least one key, or `cases` with at least one case")
+    cases = _get(sweep, "cases")
+    sampled = [name for name in ("random", "lhs", "sobol") if _get(sweep, name)]
+    blocks = [name for name in ("grid", "cases", "zip") if _get(sweep, name)] + sampled
+    known = {"grid", "cases", "zip", "random", "lhs", "sobol", "when", "unless"}
+    if len(sampled) > 1:
+        path: Path = ("sweep", sampled[1])
+        yield Problem(path, f"{sampled[1]} beside {sampled[0]}", "one sampled block: random, lhs or sobol", at_key=True)
+    if not blocks and (hasattr(sweep, "grid") or (isinstance(sweep, Mapping) and set(sweep) <= known)):
+        yield Problem(("sweep",), "no cases", "a block that makes some: grid, cases, zip, random, lhs or sobol")
     seen: set[str] = set()
     for index, case in enumerate(cases if isinstance(cases, list) else []):
         name = _get(case, "name")
@@ -154,6 +158,25 @@ def _sweep(config: Any) -> Iterator[Problem]:
             seen.add(name)
 
 
+def _replications(config: Any) -> Iterator[Problem]:
+    metric = _get(config, "replications", "metric")
+    if isinstance(metric, str):
+        workloads, devices = _get(config, "workloads"), _get(config, "devices")
+        names = [_get(workload, "name") for workload in workloads] if isinstance(workloads, list) else []
+        yield from missing_owner(metric, [name for name in names if isinstance(name, str)], devices if isinstance(devices, Mapping) else [])
+
+
+def missing_owner(metric: str, tasks: Iterable[str], devices: Iterable[str]) -> Iterator[Problem]:
+    """A figure `task.NAME.x` or `device.NAME.x` of something that is not there."""
+    family, _, rest = metric.partition(".")
+    owner = rest.rpartition(".")[0]
+    known = {"task": list(tasks), "device": list(devices)}.get(family)
+    if known is None or not owner or owner in known or owner.partition(".")[0] in known:
+        return
+    noun = "workload" if family == "task" else "device"
+    yield Problem(("replications", "metric"), show(metric), f"the figure of a {noun} that there is: {one_of(known)}", nearest(owner, known))
+
+
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _sweep) for problem in check(config)]
+    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep) for problem in check(config)]

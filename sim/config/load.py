@@ -8,34 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Any
 
 from pydantic import ValidationError
 
-from sim.config import checks, sweep
+from sim.config.expand import Case as Case
+from sim.config.expand import Known, design_of, expand, validated
 from sim.config.loader import Notes, parse, read_text
-from sim.config.parts import Checked, Part, Values
 from sim.config.problems import Path, Problem, dotted, one_of, problems_of, raise_for, show
-from sim.config.schema import MAX_RUNS, Config, Section
+from sim.config.report import Report
+from sim.config.schema import Config, Section
 from sim.config.tree import Node, PathError, Where, find_path, locate, merge, plain, put, split_key, tree_of, without
 from sim.config.walk import leaves
 from sim.errors import UserError
-
-
-@dataclass(frozen=True)
-class Case:
-    """One configuration to simulate.
-
-    name    the run's name, or what the sweep varies: "backend=zcache,memory=120MiB"
-    labels  swept key -> its value as text; empty without a sweep
-    config  without its `sweep` and `published`
-    """
-
-    name: str
-    labels: dict[str, str]
-    config: Config
 
 
 @dataclass(frozen=True)
@@ -46,44 +33,14 @@ class Loaded:
     cases   what to simulate: one case without a sweep
     origin  dotted key -> where its value comes from: "file:line", "--set KEY" or "default"
     files   the configuration files that were read, in order
+    notes   what a person should know about the sweep
     """
 
     config: Config
     cases: list[Case]
     origin: dict[str, str]
     files: list[str]
-
-
-class Report:
-    """Problems with their positions, each once."""
-
-    def __init__(self) -> None:
-        self.files: list[str] = []
-        self.lines: dict[tuple[Where, str], None] = {}
-
-    def add(self, where: Where, text: str) -> None:
-        self.lines[(where, text)] = None
-
-    def problems(self, root: Node, problems: Iterable[Problem], case: str = "") -> None:
-        for problem in problems:
-            where = locate(root, problem.path, problem.at_key)[0]
-            if (where, problem.text()) not in self.lines:
-                self.add(where, problem.text() + (f" (in the case {case})" if case else ""))
-
-    def raise_if_any(self) -> None:
-        if not self.lines:
-            return
-
-        def place(item: tuple[Where, str]) -> tuple[int, int, int]:
-            where = item[0]
-            return (self.files.index(where.file) if where.file in self.files else len(self.files), where.line, where.column)
-
-        raise UserError("\n".join(_line(where, text) for where, text in sorted(self.lines, key=place)))
-
-
-def _line(where: Where, text: str) -> str:
-    """Position and problem; `--set a.b: a.b: ...` says the key once."""
-    return f"{where}: " + text.removeprefix(where.file.removeprefix("--set ") + ": ")
+    notes: list[str] = field(default_factory=list)
 
 
 def _shown(path: File) -> str:
@@ -165,78 +122,25 @@ def _override(root: Node, sets: Sequence[str], report: Report) -> tuple[Node, li
     return root, fixed
 
 
-def _validated(root: Node, context: Mapping[str, Any], base: tuple[Node, Config] | None = None) -> tuple[Config | None, list[Problem]]:
-    """The configuration, if it is right, and what is wrong with it.
-
-    base: a validated tree whose sections are taken over where `root` shares them, which keeps large sweeps quick and small.
-    """
-    data = {key: _taken_over(key, node, base) or plain(node) for key, node in root.value.items()}
-    problems: list[Problem] = []
-    config: Config | None = None
-    try:
-        config = Config.model_validate(data, context=context)
-    except ValidationError as error:
-        problems = problems_of(error)
-    known = {problem.path for problem in problems}
-    problems += [problem for problem in checks.across(data) if problem.path not in known]
-    return (None if problems else config), problems
-
-
-def _taken_over(key: str, node: Node, base: tuple[Node, Config] | None) -> Any:
-    if base is None or base[0].value.get(key) is not node:
-        return None
-    value = getattr(base[1], key)
-    return value if isinstance(value, (Checked, Part, Values, dict, list)) else None
-
-
 def _under(path: Path, tops: Iterable[Path]) -> bool:
     return any(path[: len(top)] == top for top in tops)
 
 
-def _expand(
-    root: Node, sweep_node: Node, base: Config | None, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]
-) -> list[Case]:
-    """All cases; adds to the report what is wrong with them."""
-    swept = list(sweep.check_keys(root, sweep_node)) + list(sweep.repeated(sweep_node))
-    for where, problem in swept:
-        report.add(where, problem.text())
-    for where, _, path in fixed:
-        for change in sweep.changes_of(sweep_node):
-            if path[0] != "sweep" and sweep.conflict(sweep.path_of(root, change), path):
-                report.add(where, f"found a key that the sweep varies ({change.key}); set sweep.grid.{change.key}=[...], or sweep=null")
-    replications = base.replications if base is not None else 1
-    runs = sweep.count(sweep_node) * replications
-    if runs > MAX_RUNS:
-        text = f"sweep: found {sweep.count(sweep_node):,} cases with {replications} replications; expected at most {MAX_RUNS:,} runs"
-        report.add(sweep_node.at, text)
-    if swept or runs > MAX_RUNS:
-        return []
-    cases = []
-    stem = without(root, ["sweep", "published"])
-    for draft in sweep.drafts(stem, sweep_node):
-        config, problems = _validated(draft.root, context, None if base is None else (root, base))
-        report.problems(draft.root, problems, draft.name)
-        if config is not None:
-            cases.append(Case(draft.name, draft.labels, config))
-        elif len(report.lines) > 100:
-            break
-    runs = sum(case.config.replications for case in cases)
-    if runs > MAX_RUNS:
-        report.add(sweep_node.at, f"sweep: found {runs:,} runs; expected at most {MAX_RUNS:,}")
-    return cases
-
-
 def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], context: Mapping[str, Any]) -> Loaded:
     """Validate and expand a whole tree."""
-    config, problems = _validated(root, context)
+    known = Known()
+    config, problems = validated(root, context, known)
     sweep_node = root.value.get("sweep")
     sound = isinstance(sweep_node, Node) and isinstance(sweep_node.value, dict) and not _under_any(problems, ("sweep",))
     cases: list[Case] = []
+    notes: list[str] = []
     if sound and sweep_node is not None:
-        ready = sweep.always_set(root, sweep_node)
+        design = design_of(root, sweep_node, config, context)
+        ready = design.always_set()
         problems = [problem for problem in problems if not _under(problem.path, ready)]
         report.problems(root, problems)
-        cases = _expand(root, sweep_node, config, report, fixed, context)
+        cases = expand(root, sweep_node, design, report, fixed, context, known)
+        notes = design.notes
     else:
         report.problems(root, problems)
         if config is not None:
@@ -245,7 +149,7 @@ def _build(root: Node, report: Report, fixed: list[tuple[Where, str, Path]], con
     first = config or cases[0].config
     _check_published(root, first, cases, report)
     report.raise_if_any()
-    return Loaded(first, cases, origin_of(first, root), report.files)
+    return Loaded(first, cases, origin_of(first, root), report.files, notes)
 
 
 def _under_any(problems: list[Problem], top: Path) -> bool:

@@ -28,7 +28,7 @@ class Checked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     @classmethod
-    def keys(cls) -> dict[str, Any]:
+    def by_key(cls) -> dict[str, Any]:
         """The fields by the key that stands for them in YAML."""
         return {info.alias or name: info for name, info in cls.model_fields.items()}
 
@@ -38,7 +38,7 @@ class Checked(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            keys = cls.keys()
+            keys = cls.by_key()
             problems = []
             for problem in problems_of(error):
                 if problem.at_key and len(problem.path) == 1 and not problem.expected:

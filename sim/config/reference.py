@@ -9,6 +9,7 @@ from models.registry import REQUIRED, Option
 from sim.config.names import FOLDERS, registry
 from sim.config.parts import Key, Part, Settings
 from sim.config.schema import Config, Section, Workload
+from sim.config.section import KeyAs, KeyOr
 from sim.config.values import SCALARS, expected, word_of
 
 
@@ -27,10 +28,20 @@ def rows(section: type[Section] = Config, prefix: str = "") -> Iterator[Row]:
         settings = [item for item in info.metadata if isinstance(item, Settings)]
         if keys:
             yield Row(path, keys[0].option(name)._replace(default=REQUIRED if info.is_required() else info.default))
+            if isinstance(keys[0], KeyOr):
+                yield from rows(keys[0].section, f"{path}.")
         elif settings:
             yield from (Row(f"{path}.{option.name}", option) for option in settings[0].options)
         else:
             yield from _special(path, info)
+
+
+_MAPPINGS = {
+    "grid": "dotted key -> list of values, or `{values: [...], when: {...}}`",
+    "set": "dotted key -> value",
+    "keys": "dotted key -> range `{low: ..., high: ..., scale: linear, step: ...}`, or list of values",
+}
+SAMPLED = ("sweep.random", "sweep.lhs", "sweep.sobol")
 
 
 def _classes(annotation: Any) -> list[type]:
@@ -45,21 +56,29 @@ def _item_key(annotation: Any) -> Key | None:
     return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, Key)), None)
 
 
+def _mapped_key(annotation: Any) -> KeyAs | None:
+    """What describes the values of a mapping."""
+    item = annotation.__args__[1] if getattr(annotation, "__origin__", None) is dict else None
+    return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, KeyAs)), None)
+
+
 def _special(path: str, info: Any) -> Iterator[Row]:
     annotation = info.annotation
     key = _item_key(annotation)
     if key is not None:
         yield Row(f"{path}[]", key.option(path) if key.default != REQUIRED else key.option(path)._replace(default=info.default))
     for found in _classes(annotation):
-        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep", "density") else ".NAME" if path == "devices" else "[]"
+        mark = (
+            "" if isinstance(annotation, type) or path in ("swap", "sweep", "density", *SAMPLED) else ".NAME" if path == "devices" else "[]"
+        )
         if issubclass(found, Section):
             yield from rows(found, f"{path}{mark}.")
         elif issubclass(found, Part):
             default = REQUIRED if info.is_required() or mark else info.default
             yield Row(path + mark, Option("kind", f"part:{found.folder}", "", default, (found.__doc__ or "").splitlines()[0]))
-    if path.endswith((".grid", ".set")):
-        doc = "dotted key -> list of values" if path.endswith(".grid") else "dotted key -> value"
-        yield Row(path, Option(path.rpartition(".")[2], "group", "", {}, doc))
+    kind = path.rpartition(".")[2]
+    if kind in _MAPPINGS:
+        yield Row(path, Option(kind, "group", "", {} if kind != "keys" else REQUIRED, _MAPPINGS[kind]))
 
 
 def default_text(option: Option) -> str:
@@ -156,7 +175,13 @@ def _section_schema(section: type[Section]) -> dict[str, Any]:
     for name, info in section.model_fields.items():
         keys = [item for item in info.metadata if isinstance(item, Key)]
         settings = [item for item in info.metadata if isinstance(item, Settings)]
-        if keys:
+        if keys and isinstance(keys[0], KeyAs):
+            properties[name] = {**keys[0].schema, "description": keys[0].doc}
+        elif keys and isinstance(keys[0], KeyOr):
+            option = keys[0].option(name)._replace(default=info.default)
+            words = [{"const": word} for word in keys[0].words]
+            properties[name] = {"anyOf": [_option_schema(option), *words, _section_schema(keys[0].section)], "description": keys[0].doc}
+        elif keys:
             properties[name] = _option_schema(keys[0].option(name)._replace(default=REQUIRED if info.is_required() else info.default))
         elif settings:
             properties[name] = {"anyOf": [_object(settings[0].options), {"type": "null"}]}
@@ -174,12 +199,17 @@ def _section_schema(section: type[Section]) -> dict[str, Any]:
 
 
 def _special_schema(name: str, annotation: Any) -> dict[str, Any]:
+    item = _mapped_key(annotation)
+    if item is not None:
+        return {"type": "object", "additionalProperties": dict(item.schema)}
     key = _item_key(annotation)
+    if isinstance(key, KeyAs):
+        return {"type": "array", "items": dict(key.schema)}
     if key is not None:
         return {"type": "array", "items": _option_schema(key.option(name)._replace(doc=""))}
     found = next((cls for cls in _classes(annotation) if issubclass(cls, (Section, Part))), None)
     if found is None:
-        return {"type": "object", "additionalProperties": {"type": "array", "minItems": 1} if name == "grid" else True}
+        return {"type": "object", "additionalProperties": True}
     if issubclass(found, Section):
         inner = _section_schema(found)
     elif found.common and found is not Workload:

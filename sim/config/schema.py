@@ -7,36 +7,32 @@ Python only, as an int in model units.  Every key is described once, here or as 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from models.memory.settings import COSTS, SCHEDULER, SYSCTL
 from models.registry import REQUIRED, Option
 from sim.config import checks
 from sim.config.installed import installed
 from sim.config.names import registry
-from sim.config.parts import Backend, Checked, Device, Key, Part, Policy, Settings
+from sim.config.parts import Backend, Device, Key, Part, Policy, Settings
 from sim.config.plugin import is_plugin
-from sim.config.problems import fail, problems_of, raise_for, wrong
+from sim.config.problems import fail
+from sim.config.replications import MSER, Precision, Replications, WarmUp
+from sim.config.section import CHOICE, KeyOr, part_name
+from sim.config.section import MAX_RUNS as MAX_RUNS
+from sim.config.section import Section as Section
+from sim.config.section import Size as Size
+from sim.config.section import Time as Time
+from sim.config.section import as_written as as_written
+from sim.config.section import file_name as file_name
+from sim.config.sweep_schema import Sweep as Sweep
+from sim.config.sweep_schema import SweepCase as SweepCase
 
 if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass as _SectionMeta
-
-    class Size:
-        """An attribute that is read as bytes and may be given as text with a unit."""
-
-        def __get__(self, instance: object, owner: object = None) -> int: ...
-        def __set__(self, instance: object, value: int | str) -> None: ...
-
-    class Time:
-        """An attribute that is read as nanoseconds and may be given as text with a unit."""
-
-        def __get__(self, instance: object, owner: object = None) -> int: ...
-        def __set__(self, instance: object, value: int | str) -> None: ...
 
     class PolicyName:
         """An attribute that is read as a Policy and may be given as its name."""
@@ -51,60 +47,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: Backend | str) -> None: ...
 
 else:
-    Size = Time = int
     PolicyName, BackendName = Policy, Backend
-
-    class _SectionMeta(type(BaseModel)):
-        """Turns what pydantic says into UserError where a person creates a section; pydantic itself does not come through here."""
-
-        def __call__(cls, *args, **values):
-            try:
-                return super().__call__(*args, **values)
-            except ValidationError as error:
-                raise_for(problems_of(error), cls.__name__)
-
-
-MAX_RUNS = 100_000  # cases times replications of one configuration
-
-_CHOICE = "a choice of this model"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
-_PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
-
-
-def as_written(value: Any) -> Any:
-    """A default as one writes it in YAML, of a type that type checkers need not compare with the attribute's."""
-    return Field(value)
-
-
-def file_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        wrong(text, "1 to 100 letters, digits and . _ + -, starting with a letter or digit (it names the results' folder)")
-    return text
-
-
-def _safe_name(text: str) -> str:
-    if not _PART_NAME.fullmatch(text):
-        wrong(text, "1 to 64 letters, digits, _ and -, starting with a letter (it is part of dotted keys)")
-    return text
-
-
-class Section(Checked, metaclass=_SectionMeta):
-    """A section of a configuration.  Creating one with wrong values raises sim.UserError, which lists all of them."""
-
-    def resolved(self, written: bool = False) -> dict[str, Any]:
-        """As JSON-able data in model units, every default filled in; `written` leaves out what was filled in."""
-        names = type(self).model_fields
-        return {name: _resolved(getattr(self, name), written) for name in names if not written or name in self.model_fields_set}
-
-
-def _resolved(value: Any, written: bool) -> Any:
-    if isinstance(value, (Section, Part)):
-        return value.resolved(written)
-    if isinstance(value, Mapping):
-        return {str(key): _resolved(item, written) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_resolved(item, written) for item in value]
-    return float(value) if isinstance(value, float) else str(value) if isinstance(value, str) else value
 
 
 class Machine(Section):
@@ -114,7 +57,7 @@ class Machine(Section):
     page_size: Annotated[
         Size, Key("size", "B", "size of a page", "4 KiB: x86-64; 16 and 64 KiB: arm64", choices=("4KiB", "16KiB", "64KiB"))
     ] = as_written("4KiB")
-    cpus: Annotated[int, Key("int", "", "virtual CPUs", _CHOICE, 1, 1024)] = 2
+    cpus: Annotated[int, Key("int", "", "virtual CPUs", CHOICE, 1, 1024)] = 2
     kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "Linux 6.1 (long-term release)", choices=("6.1",))] = "6.1"
     kernel_reserved: Annotated[
         Size,
@@ -122,7 +65,7 @@ class Machine(Section):
             "size",
             "B",
             "memory that the kernel holds and never gives back; auto = memory/64 + 8MiB, at most memory/4",
-            _CHOICE,
+            CHOICE,
             0,
             1 << 50,
             default="auto",
@@ -189,22 +132,8 @@ class FilesystemSection(Section):
 class Output(Section):
     """What is recorded."""
 
-    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", _CHOICE, 1000)] = as_written("100ms")
-    record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", _CHOICE)] = False
-
-
-class SweepCase(Section):
-    """One case of a sweep: its name, and the keys that it sets."""
-
-    name: Annotated[str, Key("str", "", "name of the case, unique"), AfterValidator(file_name)]
-    set: dict[str, Any] = {}
-
-
-class Sweep(Section):
-    """Several values of keys: every combination of a grid, or a list of cases.  Keys are dotted, as for --set."""
-
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    cases: list[SweepCase] = []
+    interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", CHOICE, 1000)] = as_written("100ms")
+    record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", CHOICE)] = False
 
 
 class Published(Section):
@@ -223,7 +152,7 @@ class Workload(Part):
     folder: ClassVar[str] = "workloads"
     common: ClassVar[tuple[Option, ...]] = (
         Option("name", "str", "", REQUIRED, "name of the workload, unique"),
-        Option("contents", "part:contents", "", checks.default_contents(), "what its pages hold: how far they can be compressed", _CHOICE),
+        Option("contents", "part:contents", "", checks.default_contents(), "what its pages hold: how far they can be compressed", CHOICE),
         Option("start", "time", "ns", "0s", "simulated time at which it starts", "", 0),
         Option(
             "oom_score_adj", "int", "1/1000 of memory", 0, "how ready the OOM killer is to end it; -1000: never", "proc(5)", -1000, 1000
@@ -246,7 +175,7 @@ class Workload(Part):
     def _fill(self, raw: Mapping[str, Any], context: Any) -> None:
         super()._fill(raw, context)
         try:
-            _safe_name(self.options["name"])
+            part_name(self.options["name"])
         except Exception as error:
             found = getattr(error, "context", None) or {}
             fail([problem._replace(path=("name",)) for problem in found["problems"]])
@@ -278,16 +207,38 @@ class Config(Section):
 
     name: Annotated[str, Key("str", "", "name of the run and of its results' folder"), AfterValidator(file_name)]
     description: Annotated[str, Key("str", "", "what it is about, for the report")] = ""
-    seed: Annotated[int, Key("int", "", "seed of all random numbers", _CHOICE, 0, 2**63 - 1)] = 1
-    replications: Annotated[int, Key("int", "", "runs with different random numbers, for the intervals", _CHOICE, 1, 10_000)] = 5
+    seed: Annotated[int, Key("int", "", "seed of all random numbers", CHOICE, 0, 2**63 - 1)] = 1
+    replications: Annotated[
+        int | Replications,
+        KeyOr(
+            "int",
+            "",
+            "runs with different random numbers, for the intervals; or a mapping: as many as a figure needs",
+            CHOICE,
+            1,
+            10_000,
+            section=Replications,
+        ),
+    ] = 5
     duration: Annotated[
         Time,
-        Key("time", "ns", "simulated time; until-done = until every workload has ended", _CHOICE, 1, default="until-done"),
+        Key("time", "ns", "simulated time; until-done = until every workload has ended", CHOICE, 1, default="until-done"),
     ] = as_written("until-done")
-    warm_up: Annotated[Time, Key("time", "ns", "time at the start that the figures leave out", _CHOICE, 0)] = as_written("0s")
+    warm_up: Annotated[
+        Time,
+        KeyOr(
+            "time",
+            "ns",
+            "time at the start that the figures leave out; or mser-5, or a mapping: each run finds its own",
+            CHOICE,
+            0,
+            section=WarmUp,
+            words=(MSER,),
+        ),
+    ] = as_written("0s")
     machine: Machine
     reclaim: Reclaim = as_written({})
-    devices: dict[Annotated[str, AfterValidator(_safe_name)], Device] = {}
+    devices: dict[Annotated[str, AfterValidator(part_name)], Device] = {}
     swap: Swap | None = None
     filesystem: FilesystemSection = as_written({})
     backend: BackendName = as_written("none")
@@ -315,6 +266,28 @@ class Config(Section):
         """Whether it runs until every workload has ended, instead of for `duration` ns."""
         duration: Any = self.duration
         return not isinstance(duration, int)
+
+    @property
+    def most_replications(self) -> int:
+        """Replications at most: `replications` if that is a number."""
+        return self.replications if isinstance(self.replications, int) else self.replications.most
+
+    @property
+    def precision(self) -> Precision | None:
+        """What replications are added for, if their number is not fixed."""
+        return None if isinstance(self.replications, int) else self.replications.precision
+
+    @property
+    def automatic_warm_up(self) -> bool:
+        """Whether each replication finds its own warm-up; `warm_up` is a time if not."""
+        warm_up: Any = self.warm_up
+        return not isinstance(warm_up, int)
+
+    @property
+    def warm_up_metric(self) -> str:
+        """The counter or column of the series whose course decides an automatic warm-up."""
+        warm_up: Any = self.warm_up
+        return (warm_up if isinstance(warm_up, WarmUp) else WarmUp()).metric
 
     def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """Every part with its path, nested ones too."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.registry import Option
-from sim.config.load import Loaded
+from sim.config.load import Case, Loaded
 from sim.config.names import NOUNS, entries
 from sim.config.problems import dotted
 from sim.config.reference import default_text, flat, rows
@@ -15,6 +15,7 @@ from sim.config.values import SCALARS, expected
 from sim.config.walk import in_words, leaves
 
 _WIDEST_VALUE = 44
+_FIRST_CASES = 20
 PLACES = {
     "policies": "`reclaim.policy`",
     "backends": "`backend`",
@@ -37,7 +38,9 @@ def checked(loaded: Any) -> Iterator[str]:
         key = dotted(leaf.path)
         if leaf.path[0] in ("sweep", "published") and not getattr(loaded.config, str(leaf.path[0])):
             continue
-        table.append((key, in_words(leaf.option, leaf.value), loaded.origin.get(key, "default")))
+        origin = loaded.origin.get(key, "default")
+        if leaf.path[0] != "sweep" or origin != "default":  # of a sweep, what is there
+            table.append((key, in_words(leaf.option, leaf.value), origin))
     wide_key = max(len(row[0]) for row in table)
     wide_value = min(max(len(row[1]) for row in table), _WIDEST_VALUE)
     for key, value, origin in table:
@@ -48,11 +51,20 @@ def checked(loaded: Any) -> Iterator[str]:
 
 def _cases(loaded: Loaded) -> Iterator[str]:
     if loaded.config.sweep is not None:
-        yield from ("case  " + case.name for case in loaded.cases[:50])
-        if len(loaded.cases) > 50:
-            yield f"      ... and {len(loaded.cases) - 50} more"
-    runs = sum(case.config.replications for case in loaded.cases)
-    yield f"{_number(len(loaded.cases), 'case')}, {_number(runs, 'run')}, from {', '.join(loaded.files)}: nothing wrong"
+        yield from (f"case  {case.name}{_more(case)}" for case in loaded.cases[:_FIRST_CASES])
+        if len(loaded.cases) > _FIRST_CASES:
+            yield f"      ... and {len(loaded.cases) - _FIRST_CASES:,} more"
+    yield from (f"note  {note}" for note in loaded.notes)
+    most = sum(case.config.most_replications for case in loaded.cases)
+    least = sum(case.config.precision.least if case.config.precision else case.config.most_replications for case in loaded.cases)
+    runs = _number(most, "run") if least == most else f"{least:,} to {_number(most, 'run')}"
+    yield f"{_number(len(loaded.cases), 'case')}, {runs}, from {', '.join(loaded.files)}: nothing wrong"
+
+
+def _more(case: Case) -> str:
+    """What a case sets, where its name does not say it."""
+    hidden = [f"{key}={text}" for key, text in case.labels.items() if f"={text}" not in case.name]
+    return f"  ({', '.join(hidden)})" if hidden else ""
 
 
 def _bench_cases(loaded: Any) -> Iterator[str]:
@@ -76,7 +88,9 @@ def _table(pairs: Iterator[tuple[str, Option]] | list[tuple[str, Option]]) -> It
     yield "| key | allowed | default | what it is | source |"
     yield "| --- | --- | --- | --- | --- |"
     for name, option in pairs:
-        allowed = expected(option) if option.type in SCALARS or option.type.startswith("list:") else _allowed(option)
+        allowed = (
+            expected(option) if option.type in SCALARS or option.type == "any" or option.type.startswith("list:") else _allowed(option)
+        )
         unit = f" [{option.unit}]" if option.unit and option.type in ("int", "float", "choice") else ""
         default = default_text(option)
         shown = default if default in ("required", "") else f"`{default}`"
@@ -111,7 +125,8 @@ anything else (lists too) is replaced. Where a file changes a `kind`, settings t
 **Parts** (`kind`) may be written short: `policy: linux-lru` is `policy: {kind: linux-lru}`.
 
 **Sweep.** `sweep: {grid: {key: [values], ...}}` runs every combination, `sweep: {cases: [{name: NAME, set: {key: value, ...}}, ...]}` the
-given ones; keys are dotted, as for `--set`. At most 100,000 runs (cases times replications).
+given ones; keys are dotted, as for `--set`. Keys that move together (`zip`), random, Latin hypercube and Sobol samples, and conditions
+are in [sweeps.md](sweeps.md). At most 100,000 runs (cases times replications).
 
 **Plug-ins.** `kind: path/to/file.py:NAME` uses a part from a file of your own. NAME is a literal dict in that file, which is read without
 running it: `NAME = {"target": "ATTRIBUTE", "doc": "...", "source": "...", "options": [{"name": "...", "type": "int", "default": 3}, ...]}`.

@@ -167,7 +167,13 @@ def _nested(path: Sequence[str], value: Node, at: Where) -> Node:
     return value
 
 
-_WHOLE = (("machine", "sysctl"), ("sweep", "grid"), ("sweep", "cases", "*", "set"))
+_WHOLE = (
+    ("machine", "sysctl"),
+    *(("sweep", block) for block in ("grid", "when", "unless")),
+    ("sweep", "cases", "*", "set"),
+    ("sweep", "zip", "*"),
+    *(("sweep", method, "keys") for method in ("random", "lhs", "sobol")),
+)
 
 
 def split_key(text: str) -> tuple[str, ...]:

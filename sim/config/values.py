@@ -87,6 +87,7 @@ def expected(option: Option) -> str:
             "str": "text",
             "path": "the name of a file",
             "group": "a mapping (key: value)",
+            "any": "a value of the key that is swept",
         }
         text = (nouns[option.type] + _range(option)).rstrip(",")
     word = word_of(option)

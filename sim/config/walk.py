@@ -29,7 +29,7 @@ def leaves(section: Section, path: Path = ()) -> Iterator[Leaf]:
         if settings:
             for option in settings[0].options:
                 yield Leaf((*path, name, option.name), option, value[option.name])
-        elif keys:
+        elif keys and not isinstance(value, (Section, Mapping, list)):
             yield Leaf((*path, name), keys[0].option(name), value)
         else:
             yield from _inside((*path, name), value)
