@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -63,25 +63,28 @@ def cli() -> None:
 )
 @click.option("--check", is_flag=True, help="Check the machine's invariants after every step (slow).")
 @click.option("--check-every", type=click.IntRange(1), metavar="N", help="The same after every N-th step.")
+@click.option("--retry-failed", is_flag=True, help="Simulate only the cases of a sweep that failed before.")
+@click.option(
+    "--cluster", metavar="WHERE", help="On a Dask cluster: tcp://HOST:PORT, a scheduler file, local or local:WORKERS (extra [dask])."
+)
+@click.option("--index", type=click.IntRange(0), metavar="N", help="CONFIG is a folder of `plan --to`: do its N-th run only.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def run(
-    config: str,
-    sets: tuple[str, ...],
-    out: Path,
-    again: bool,
-    jobs: int | None,
-    trace: Path | None,
-    check: bool,
-    check_every: int | None,
-    quiet: bool,
-) -> int:
-    """Simulate CONFIG, all cases of its sweep, and write results and a report."""
+def run(config: str, sets: tuple[str, ...], out: Path, check: bool, check_every: int | None, index: int | None, **options: Any) -> int:
+    """Simulate CONFIG, all cases of its sweep, and write results and a report.
+
+    What is there already is not repeated; a run that was stopped, or killed, goes on where it was.
+    """
+    options["check"] = check_every or int(check)
+    if index is not None:
+        from sim.experiment.batch import run_index
+
+        return run_index(Path(config), index, bool(sets), **options)
     from sim.config.load import load
 
     loaded = load(config, sets)
     from sim.run import run as run_loaded
 
-    return run_loaded(loaded, out=out, again=again, jobs=jobs, trace=trace, check=check_every or int(check), quiet=quiet)
+    return run_loaded(loaded, out, **options)
 
 
 @cli.command()

