@@ -463,11 +463,11 @@ def test_a_condition_on_what_is_not_there() -> None:
     ],
 )
 def test_an_enormous_sweep_is_counted_and_not_made(sweep: str, said: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = errors(sweep.replace("AXIS", str(list(range(1, 1001)))))
     assert len(found) == 1 and said in found[0]
     assert "1,000 (seed) x 1,000 (workloads.a.accesses) x 1,000 (" in found[0]
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_replications_count() -> None:
