@@ -247,17 +247,19 @@ def _number(design: Design, path: Path, option: Option, node: Node) -> float | i
 
 
 def _conflicts(design: Design) -> None:
-    """Keys of two axes of which one would undo the other."""
+    """Keys of which one would undo the other, in one axis or two; a case of `cases` may set a part and then its settings."""
     earlier: list[tuple[str, Path]] = []
     for axis in design.axes:
+        own: list[tuple[str, Path]] = []
         for key, place in axis.keys.items():
-            for other, taken in earlier:
+            for other, taken in earlier + own:
                 if overlap(place, taken):
                     at = next((change.at for point in axis.points for change in point if change.key == key), axis.at)
                     again = "a key that the sweep sets already" if place == taken else f"a key that meets another one of the sweep: {other}"
                     hint = "" if place == taken else "vary its `kind`, and its settings beside it"
                     design.troubles.append((at, Problem((key,), again, "each key in one place", hint)))
                     break
+            own += [(key, place)] if axis.block != "cases" else []
         earlier += axis.keys.items()
 
 
@@ -280,6 +282,8 @@ def _conditions(design: Design, root: Node, sweep: Node) -> None:
 
 def _too_many(design: Design, sweep: Node, runs_of_a_case: int) -> None:
     count = design.combinations
+    if any(place[0] == "replications" for place in design.keys().values()):
+        runs_of_a_case = 1  # they are counted case by case
     if design.constrained and count > MAX_COMBINATIONS:
         found, most = f"{count:,} combinations before conditions", f"at most {MAX_COMBINATIONS:,}"
         design.troubles.append((sweep.at, Problem(("sweep",), found, most, _factors(design))))

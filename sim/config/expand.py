@@ -111,12 +111,10 @@ def design_of(root: Node, sweep_node: Node, base: Config | None, context: Mappin
     written = {name: root.value[name].value for name in ("seed", "replications") if name in root.value}
     seed = base.seed if base is not None else written.get("seed", 1)
     runs = base.most_replications if base is not None else written.get("replications", 1)
-    swept = sweep_node.value.get("grid")
-    varies = swept is not None and "replications" in swept.value
     return designs.read(
         root,
         sweep_node,
         seed if isinstance(seed, int) and seed >= 0 else 1,
-        runs if isinstance(runs, int) and runs > 0 and not varies else 1,
+        runs if isinstance(runs, int) and runs > 0 else 1,
         context,
     )

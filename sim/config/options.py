@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from models.registry import REQUIRED, Entry, Option
@@ -144,8 +144,3 @@ def _setting(option: Option, node: Node | None, path: Path, at: int) -> Found:
     if kind.startswith("part:"):
         return _part(part_class(kind.removeprefix("part:")), node, path, at)
     return _plain(option._replace(type=kind), node, path, at)
-
-
-def kinds_of(option: Option) -> Mapping[str, Entry]:
-    """What may stand at a part's key."""
-    return registry(option.type.removeprefix("part:"))
