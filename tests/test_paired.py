@@ -143,8 +143,8 @@ def test_the_effects_interval_is_the_noncentral_ts() -> None:
         t = change.mean() / change.std(ddof=1) * math.sqrt(n)
         assert got.estimate == pytest.approx(factor * t / math.sqrt(n))
         assert got.low is not None and got.high is not None
-        assert stats.nct.sf(t, n - 1, got.low / factor * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
-        assert stats.nct.cdf(t, n - 1, got.high / factor * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
+        assert stats.nct.sf(t, n - 1, got.low * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
+        assert stats.nct.cdf(t, n - 1, got.high * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
 
 
 def test_an_enormous_effect_has_an_interval() -> None:

@@ -224,10 +224,9 @@ def _standardised(change: Array, confidence: float) -> Interval:
 
 
 def _hedges(effect: float, unit: float, freedom: float, confidence: float, n: int, method: str) -> Interval:
-    """`effect` in standard deviations, of which the t statistic is effect / unit."""
-    factor = _correction(freedom)
+    """`effect` in standard deviations, of which the t statistic is effect / unit; the ends are exact without the correction."""
     low, high = _noncentral(effect / unit, freedom, confidence)
-    return Interval(factor * effect, factor * low * unit, factor * high * unit, confidence, n, method)
+    return Interval(_correction(freedom) * effect, low * unit, high * unit, confidence, n, method)
 
 
 def _share(count: float, n: int, confidence: float) -> Interval:
