@@ -25,7 +25,7 @@ from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
 from sim.actors.task import Task
 from sim.build import Plan, build
-from sim.collect import histograms_of, mark, scalars_of
+from sim.collect import Mark, histograms_of, mark, scalars_of
 from sim.config.schema import Config
 from sim.errors import UserError
 from sim.events import EventLog
@@ -34,6 +34,7 @@ from sim.pool_trace import PoolTrace
 from sim.progress import Progress
 from sim.results import Replication, TaskResult
 from sim.vm import Vm
+from sim.warmup import Marks, Start
 
 TELL_EVERY_S = 0.2
 
@@ -188,26 +189,43 @@ def _end_of(vm: Vm, config: Config, groups: list[list[Task]], end: Event) -> Ste
     end.succeed()
 
 
+def _warm(vm: Vm, sampler: Sampler, warm_up: int, end: Event) -> Mark:
+    """Run to the end of a warm-up of so many ns; the counters there."""
+    sampler.warm_up = warm_up
+    if warm_up:
+        warm = vm.env.timeout(warm_up)
+        vm.env.run(until=warm | end)
+        if not warm.processed:
+            over = int(vm.env.now) / SECOND
+            raise UserError(f"warm_up: the run is over after {over:g} s, before its warm-up of {warm_up / SECOND:g} s", "warm_up")
+    return mark(vm, sampler)
+
+
+def _found(sampler: Sampler, start: Start) -> tuple[Mark, dict[str, float]]:
+    """Where the figures begin after all, and what is to be said of that."""
+    for tally, first in zip((sampler.tally, sampler.clean_tally), start.tallies, strict=True):
+        tally.leave_out(first)
+    return start.mark, {"warm_up": start.mark.now / SECOND, "warm_up_reliable": float(start.reliable)}
+
+
 def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Callable[[Progress], None] | None) -> Replication:
     teller = _Teller(vm, config, tell)
-    sampler = Sampler(vm, config.output.interval, plan.kernel_reserved // plan.page_size, teller.tick)
-    sampler.warm_up = config.warm_up
+    sampler = Sampler(vm, config.output.interval, plan.kernel_reserved // plan.page_size, [teller.tick])
     env = vm.env
-    env.process(sampler.run())
     end = env.event()
+    if config.automatic_warm_up:
+        marks = Marks(vm, sampler, config.warm_up_metric)
+        sampler.on_sample.append(marks.keep)
+    env.process(sampler.run())
     env.process(_end_of(vm, config, groups, end))
-    begin = mark(vm, sampler)
-    if config.warm_up:
-        warm = env.timeout(config.warm_up)
-        env.run(until=warm | end)
-        if not warm.processed:
-            over = int(env.now) / SECOND
-            raise UserError(f"warm_up: the run is over after {over:g} s, before its warm-up of {config.warm_up / SECOND:g} s")
-        begin = mark(vm, sampler)
+    begin = mark(vm, sampler) if config.automatic_warm_up else _warm(vm, sampler, config.warm_up, end)
     if not end.triggered:
         env.run(until=end)
     sampler.sample()
-    scalars = scalars_of(vm, begin, mark(vm, sampler), sampler)
+    found: dict[str, float] = {}
+    if config.automatic_warm_up:
+        begin, found = _found(sampler, marks.start())
+    scalars = scalars_of(vm, begin, mark(vm, sampler), sampler) | found
     tasks = _task_results(vm)
     for task in tasks:
         scalars[f"task.{task.name}.run_time"] = task.run_time_s

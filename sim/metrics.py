@@ -46,6 +46,8 @@ GROUPS: dict[str, str] = {
 
 METRICS: dict[str, Metric] = {
     "run_time": Metric("s", "until the last task ended, or the configured duration", "time", "worse"),
+    "warm_up": Metric("s", "time at the start that the figures leave out, as the run found it (warm_up: mser-5)", "time", ""),
+    "warm_up_reliable": Metric("", "1: MSER-5 found its minimum in the first half; 0: the run is too short to tell", "time", "better"),
     "pgfault_rate": Metric("1/s", "page faults per simulated second", "faults", "worse"),
     "pgmajfault_rate": Metric("1/s", "major faults (pages from swap, the pool or a mapped file) per simulated second", "faults", "worse"),
     "pgfault": Metric("", "page faults", "faults", "worse"),

@@ -25,6 +25,7 @@ from sim.statistics import Summary, summarise
 
 # Parts of sim that look at results, and do not decide them.
 _ANALYSIS = ("report", "compare", "table", "tune", "sensitivity")
+_ANALYSIS_FILES = ("statistics/paired.py", "statistics/effects.py", "statistics/multiple.py", "cli.py")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -111,9 +112,15 @@ def version() -> str:
     for folder in ("models", "sim"):
         for path in sorted((_PACKAGE / folder).rglob("*")):
             place = path.relative_to(_PACKAGE)
-            if path.is_file() and "__pycache__" not in place.parts and not (place.parts[0] == "sim" and place.parts[1] in _ANALYSIS):
+            if path.is_file() and "__pycache__" not in place.parts and not _only_looks(place):
                 digest.update(f"{place.as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return f"{number}+{digest.hexdigest()[:8]}"
+
+
+def _only_looks(place: Path) -> bool:
+    """Whether a file of the sources looks at results, and decides none."""
+    inside = place.relative_to("sim") if place.parts[0] == "sim" else None
+    return inside is not None and (inside.parts[0] in _ANALYSIS or inside.as_posix() in _ANALYSIS_FILES)
 
 
 def hash_path(path: Path) -> str:

@@ -109,7 +109,7 @@ def _single(loaded: Any, case: Case, out: Path, wish: Options, reporter: Reporte
     """The only case of a configuration."""
     there = not wish.again and existing(out, case.identity.folder) is not None
     if not there:
-        for finished in _simulate([case], out, wish, reporter):
+        for finished in simulate_into([case], out, wish, reporter):
             _raise_if_failed(finished, loaded.origin)
     folder = out / case.identity.folder
     page = _report(folder, wish.report, made=not there)
@@ -135,7 +135,7 @@ def _sweep(loaded: Any, cases: list[Case], out: Path, wish: Options, reporter: R
         ledger.complete([case for case in cases if case.identity.folder in there and case.name not in before])
         todo = [case for case in cases if case.identity.folder not in there and (case.name in before) == wish.retry_failed]
         first: Finished | None = None
-        for finished in _simulate(list({c.identity.folder: c for c in todo}.values()), out, wish, reporter, loaded.origin):
+        for finished in simulate_into(list({c.identity.folder: c for c in todo}.values()), out, wish, reporter, loaded.origin):
             document = read_json(out / finished.case.identity.folder / RUN_FILE) if finished.failure is None else {}
             for case in (c for c in todo if c.identity.folder == finished.case.identity.folder):
                 if finished.failure is None:
@@ -168,7 +168,7 @@ def _report(folder: Path, wanted: bool, made: bool) -> Path:
     return page
 
 
-def _simulate(
+def simulate_into(
     todo: list[Case], out: Path, wish: Options, reporter: Reporter, origin: Mapping[str, str] | None = None
 ) -> Iterator[Finished]:
     """Simulate cases and write the run folders of those that succeed; yields each when that is done.

@@ -36,6 +36,10 @@ class FakeConfig:
     published: list[Figure] = field(default_factory=list)
 
     @property
+    def precision(self) -> None:
+        return None
+
+    @property
     def most_replications(self) -> int:
         return self.replications
 

@@ -72,7 +72,7 @@ def running(folder: Path, until: int = 400_000_000) -> tuple[Vm, Sampler]:
     config = config_of(folder)
     plan, workloads = plan_of(config, 0, False)
     vm, _ = make_vm(config, plan, workloads)
-    sampler = Sampler(vm, INTERVAL, 512, lambda: None)
+    sampler = Sampler(vm, INTERVAL, 512, [])
     vm.env.process(sampler.run())
     vm.env.run(until=until)
     return vm, sampler

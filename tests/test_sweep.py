@@ -15,8 +15,8 @@ import pytest
 from sim.errors import UserError
 from sim.folders import read_json
 from sim.progress import Progress
-from sim.run import Outcome, execute
-from sim.sweep import RunError
+from sim.run import Outcome, RunError, execute
+from sim.table import Table
 from sim.workers import JobError, JobUserError, Report, run_jobs, start_method
 from tests import fakes
 
@@ -125,7 +125,7 @@ def test_a_sweep_gives_a_folder_per_case_and_one_for_all(tmp_path: Path) -> None
     sweep = read_json(outcome.folder / "sweep.json")
     assert [case["run"] for case in sweep["cases"]] == names
     assert [case["labels"] for case in sweep["cases"]] == [{"backend.kind": n} for n in ("none", "zcache", "zram")]
-    assert sorted(p.name for p in outcome.folder.iterdir()) == ["provenance.json", "sweep.json", "table.csv"]
+    assert sorted(p.name for p in outcome.folder.iterdir()) == ["provenance.json", "sweep.json", "sweep.sqlite", "table.csv"]
 
 
 def test_table_csv_has_what_run_json_has(tmp_path: Path) -> None:
@@ -150,27 +150,74 @@ def test_one_process_and_many_give_the_same_bytes(tmp_path: Path) -> None:
         assert (one.folder / file).read_bytes() == (many.folder / file).read_bytes()
 
 
-def test_a_failing_case_is_named_and_finished_ones_stay(tmp_path: Path) -> None:
-    loaded = fakes.loaded(2, ("none", "zcache"))
-    loaded.cases[1].config.settings["crash"] = 1
-    with pytest.raises(RunError, match=r"^zcache, replication 1: RuntimeError: the model is broken") as caught:
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("how", "replication", "said"),
+    [
+        ("crash", 1, "replication 1: RuntimeError: the model is broken"),
+        ("die", 0, "replication 0: its worker process died (exit status 3)"),
+        ("user_error", 1, "replication 1: demo.yaml:7:3: machine.memory: too small"),
+    ],
+)
+def test_a_failing_case_is_recorded_and_the_others_go_on(tmp_path: Path, jobs: int, how: str, replication: int, said: str) -> None:
+    if how == "die" and jobs == 1:
+        pytest.skip("with one job this process is the worker")
+    loaded = fakes.loaded(2, ("none", "zcache", "zram"))
+    loaded.cases[1].config.settings[how] = replication
+    outcome = quick(loaded, tmp_path, jobs=jobs, simulate=fakes.simulate)
+    assert outcome.failed == {"zcache": said}
+    assert [case.name for case in outcome.cases] == ["none", "zram"]
+    sweep = read_json(outcome.folder / "sweep.json")
+    assert [entry["name"] for entry in sweep["cases"]] == ["none", "zram"]
+    assert [(entry["name"], entry["error"]) for entry in sweep["failed"]] == [("zcache", said)]
+    with Table.open(outcome.folder / "sweep.sqlite") as table:
+        assert [(row.case, row.status, row.error) for row in table.rows()] == [
+            ("none", "done", ""),
+            ("zcache", "failed", said),
+            ("zram", "done", ""),
+        ]
+
+
+def test_failed_cases_are_tried_again_only_on_request(tmp_path: Path) -> None:
+    simulated: list[str] = []
+
+    def flaky(config: fakes.FakeConfig, replication: int, **options: Any) -> Any:
+        simulated.append(config.settings["backend"])
+        if config.settings["backend"] != "none" and len(simulated) < 4:
+            raise RuntimeError("not yet")
+        return fakes.simulate(config, replication, **options)
+
+    loaded = fakes.loaded(1, ("none", "zcache", "zram"))
+    first = quick(loaded, tmp_path, jobs=1, simulate=flaky)
+    assert simulated == ["none", "zcache", "zram"] and set(first.failed) == {"zcache", "zram"}
+    second = quick(loaded, tmp_path, jobs=1, simulate=flaky)
+    assert len(simulated) == 3 and set(second.failed) == {"zcache", "zram"} and second.reused == ["none"]
+    third = quick(loaded, tmp_path, jobs=1, simulate=flaky, retry_failed=True)
+    assert simulated[3:] == ["zcache", "zram"] and not third.failed
+    assert [case.name for case in third.cases] == ["none", "zcache", "zram"]
+    assert read_json(third.folder / "sweep.json")["failed"] == []
+
+
+def test_a_sweep_without_any_result_says_why(tmp_path: Path) -> None:
+    loaded = fakes.loaded(1, ("none", "zcache"))
+    for case in loaded.cases:
+        case.config.settings["crash"] = 0
+    with pytest.raises(RunError, match=r"^none, replication 0: RuntimeError: the model is broken"):
         quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
-    assert "Traceback" in caught.value.detail
-    assert [p.name.rpartition("-")[0] for p in tmp_path.iterdir()] == ["demo-none"]
+    with pytest.raises(UserError, match="all 2 cases of this sweep failed before; --retry-failed"):
+        quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
 
 
-def test_a_dying_worker_is_named(tmp_path: Path) -> None:
-    loaded = fakes.loaded(2, ("none", "zcache"))
-    loaded.cases[1].config.settings["die"] = 0
-    with pytest.raises(RunError, match=r"^zcache, replication 0: its worker process died \(exit status 3\)"):
-        quick(loaded, tmp_path, jobs=2, simulate=fakes.simulate)
-
-
-def test_a_users_error_in_a_worker_stays_one(tmp_path: Path) -> None:
-    loaded = fakes.loaded(2, ("none", "zcache"))
-    loaded.cases[1].config.settings["user_error"] = 1
-    with pytest.raises(UserError, match=r"^case zcache: demo.yaml:7:3: machine.memory: too small$"):
-        quick(loaded, tmp_path, jobs=2, simulate=fakes.simulate)
+def test_a_lost_table_is_made_again_from_the_runs(tmp_path: Path) -> None:
+    loaded = fakes.loaded(1, ("none", "zcache"))
+    outcome = quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
+    path = outcome.folder / "sweep.sqlite"
+    with Table.open(path) as table:
+        rows = [row._replace(seconds=0.0) for row in table.rows()]
+    path.unlink()
+    quick(loaded, tmp_path, jobs=1, simulate=fakes.simulate)
+    with Table.open(path) as table:
+        assert list(table.rows()) == rows
 
 
 def test_only_new_cases_are_simulated(tmp_path: Path) -> None:

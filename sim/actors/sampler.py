@@ -33,6 +33,9 @@ COUNTERS = (
     *("workingset_refault_anon", "workingset_refault_file", "nr_dirtied", "nr_written", "pswpin", "pswpout"),
 )
 OWN = OWN_COLUMNS
+OWN_GAUGES = (
+    *("kernel_pages", "pool_pages", "pool_payload_pages", "stored_pages", "swap_used_pages", "clean_pool_pages", "clean_stored_pages"),
+)  # of OWN, those that are levels
 CLEANCACHE = ("cleancache_puts", "cleancache_succ_gets", "cleancache_failed_gets")  # the backend's names for the last three
 THRESHOLDS = np.array([NR_DIRTY_THRESHOLD, NR_DIRTY_BACKGROUND_THRESHOLD])
 DEVICE = ("queued", "reads", "writes", "read_bytes", "written_bytes", "read_ns", "write_ns", "queue_ns", "busy_ns")
@@ -55,6 +58,18 @@ class Tally:
         self.sums += num[: pool_state.NUMBERS]
         self.stored += stored
         self.samples += 1
+
+    def copy(self) -> Tally:
+        """The sums as they are now."""
+        other = Tally(self.page_size)
+        other.sums, other.stored, other.samples = self.sums.copy(), self.stored, self.samples
+        return other
+
+    def leave_out(self, first: Tally) -> None:
+        """Forget the samples up to an earlier copy."""
+        self.sums -= first.sums
+        self.stored -= first.stored
+        self.samples -= first.samples
 
     def means(self) -> dict[str, float]:
         """S, P, M as time means; compression and losses from these, absent while nothing is stored."""
@@ -100,13 +115,13 @@ def clean_places(vm: Vm) -> list[int]:
 
 
 class Sampler:
-    """Keeps a row of numbers for every sample; calls `tick` after each."""
+    """Keeps a row of numbers for every sample; calls everything in `on_sample` after each."""
 
-    def __init__(self, vm: Vm, interval: int, kernel_pages: int, tick: Callable[[], None]) -> None:
+    def __init__(self, vm: Vm, interval: int, kernel_pages: int, on_sample: list[Callable[[], None]]) -> None:
         self.vm = vm
         self.interval = interval
         self.kernel_pages = kernel_pages
-        self.tick = tick
+        self.on_sample = on_sample
         self.pool_pages_max = 0
         page_size = int(vm.num[st.PAGE_SIZE])
         self.page_size = page_size
@@ -125,6 +140,10 @@ class Sampler:
         """All samples so far, by column."""
         return {name: self._rows[: self._used, k].tolist() for k, name in enumerate(self.columns)}
 
+    def last_value(self, name: str) -> float:
+        """A column of the last sample."""
+        return float(self._rows[self._used - 1, self.columns.index(name)])
+
     def since(self, name: str, begin: int) -> np.ndarray[Any, Any]:
         """The samples of a column from `begin` (ns) on; the last one at least."""
         rows = self._rows[: self._used]
@@ -134,7 +153,8 @@ class Sampler:
         """Sample now and at every interval."""
         while True:
             self.sample()
-            self.tick()
+            for call in self.on_sample:
+                call()
             wait = self.interval
             if self._used >= MOST_SAMPLES:  # a long run: half as often from here on
                 self.interval *= 2

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
+from sim.errors import UserError
 from sim.experiment.case import Answer, Case, Failure, Finished, Simulate, Unit, do_unit
 from sim.experiment.kept import Kept
 from sim.experiment.place import Place
 from sim.progress import Progress, Reporter
 from sim.results import Replication
-from sim.statistics import needed, stop_at
+from sim.statistics.sequential import needed, stop_at
 from sim.workers import FAILURE, LOOK_EVERY_S, RESULT, USER_ERROR, WorkerDied
 
 
@@ -131,7 +132,7 @@ class Driver:
         """Take in how a unit ended."""
         going, number, run = self.flying.pop(future)
         going.flying -= 1
-        answer = _answer(future)
+        answer = self._answer(future)
         going.seconds += answer.seconds
         if answer.kind == RESULT:
             self.reporter.finished(run, answer.value.simulated_s, answer.value.accesses)
@@ -141,11 +142,23 @@ class Driver:
             message, more = answer.value
             of_user = answer.kind == USER_ERROR
             going.failures.append(Failure(number, message, "" if of_user else more, more if of_user else "", of_user))
-        if not self._is_over(going):
-            if answer.kind == RESULT and self.kept is not None:
-                self.kept.save(going.case.identity.id, number, answer.value)
+        over = self._is_over(going)
+        if answer.kind == RESULT and self.kept is not None and (self.kept.everything or not over):
+            self.kept.save(going.case.identity.id, number, answer.value)
+        if not over:
             if going.missing() and going not in self.going:
                 self.going.appendleft(going)
+
+    def _answer(self, future: Future[Answer]) -> Answer:
+        try:
+            return future.result()
+        except self.place.gone as error:
+            text = str(error) or type(error).__name__
+            raise UserError(f"the cluster is gone ({text}); what is finished is kept: run the same command again to go on") from None
+        except WorkerDied as error:
+            return Answer(FAILURE, (str(error), ""), 0.0)
+        except Exception as error:  # the executor's own: a Dask worker that died too often, a result that cannot be sent
+            return Answer(FAILURE, (f"{type(error).__name__}: {error}", ""), 0.0)
 
     def _is_over(self, going: _Going) -> bool:
         """Whether a case is over; then it is among those to be yielded."""
@@ -160,15 +173,6 @@ class Driver:
         if not going.flying:
             self.over.append(Finished(going.case, replications, None, going.seconds))
         return True
-
-
-def _answer(future: Future[Answer]) -> Answer:
-    try:
-        return future.result()
-    except WorkerDied as error:
-        return Answer(FAILURE, (str(error), ""), 0.0)
-    except Exception as error:  # the executor's own: a Dask worker that died too often, a result that cannot be sent
-        return Answer(FAILURE, (f"{type(error).__name__}: {error}", ""), 0.0)
 
 
 def simulate_cases(

@@ -19,10 +19,14 @@ FOLDER = ".replications"
 
 
 class Kept:
-    """The replications kept below a folder of results."""
+    """The replications kept below a folder of results.
 
-    def __init__(self, out: Path) -> None:
+    everything  also that one which completes a case: for callers that keep no run folders
+    """
+
+    def __init__(self, out: Path, everything: bool = False) -> None:
         self.root = out / FOLDER
+        self.everything = everything
 
     def load(self, run_id: str) -> dict[int, Replication]:
         """The replications of a run that are there; what cannot be read counts as not there."""

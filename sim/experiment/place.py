@@ -18,12 +18,14 @@ class Place(NamedTuple):
     """An executor, how many calls it should be given at once, and what it knows of their progress.
 
     hear  set by whoever gives calls: called with the progress of the call that is being done in this very process
+    gone  errors of a call that say that the whole place is lost
     """
 
     executor: Executor
     most: int
     latest: Mapping[Future[Any], Progress]
     hear: list[Callable[[Progress], None]]
+    gone: tuple[type[BaseException], ...] = ()
 
 
 @contextlib.contextmanager
