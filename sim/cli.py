@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -195,6 +195,27 @@ def report(run_dir: Path) -> int:
 
     click.echo(str(write_report(run_dir)))
     return DONE
+
+
+@cli.command()
+@click.argument("places", metavar="A B...", nargs=-1, required=True)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this metric; repeatable (default: the key figures).")
+@click.option("--all", "every", is_flag=True, help="Compare all metrics.")
+@click.option("--baseline", metavar="A", help="What the others are compared with (default: the first).")
+@click.option("--by", metavar="KEY", help="Of one sweep: compare the values of this swept key over all settings of the others.")
+@click.option("--confidence", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals and verdicts.")
+@click.option("--matters", type=click.FloatRange(0, 100), default=1.0, show_default=True, metavar="PERCENT", help="What is too little.")
+@click.option("--across-versions", is_flag=True, help="Compare results of different versions of mempress.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where the page goes (default: beside the runs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and write a page only with --out.")
+def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -> int:
+    """Say which differences between runs are real.
+
+    A, B and so on are run folders, or SWEEP_FOLDER:CASE; one sweep folder alone stands for all its cases.
+    """
+    from sim.compare.command import run as run_compare
+
+    return run_compare(places, metrics, **options)
 
 
 @cli.command("explain-page")

@@ -198,7 +198,7 @@ def _number(text: str) -> tuple[float, str] | None:
     return (float(found.group(1)), found.group(2)) if found else None
 
 
-def _values(texts: Sequence[str]) -> tuple[list[float], str] | None:
+def levels_as_numbers(texts: Sequence[str]) -> tuple[list[float], str] | None:
     """Texts as numbers of one unit, with the unit; None if they are not."""
     numbers = [_number(text) for text in texts]
     units = {found[1] for found in numbers if found is not None and found[0] != 0.0}
@@ -223,7 +223,7 @@ def numeric_axis(labels: Sequence[Mapping[str, Any]]) -> tuple[str, list[float],
     for key in labels[0] if labels else ():
         if not all(key in one for one in labels):
             continue
-        found = _values([str(one[key]) for one in labels])
+        found = levels_as_numbers([str(one[key]) for one in labels])
         if found and len(set(found[0])) >= 3 and (best is None or len(set(found[0])) > len(set(best[1]))):
             best = (key, *found)
     return best

@@ -202,6 +202,19 @@ def own_legend(axes: Any) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
 
 
+WARM_UP = " Shaded: the warm-up, which the figures leave out."
+
+
+def shade(figure: Figure, warm_up: float) -> Figure:
+    """The figure with the first `warm_up` seconds shaded in every panel, whose horizontal axes are simulated time."""
+    for axes in figure.axes if warm_up > 0 else ():
+        if axes.axison:
+            low, high = axes.get_xlim()
+            axes.axvspan(low, min(warm_up, high), facecolor=MUTED, alpha=0.16, linewidth=0, zorder=3)
+            axes.set_xlim(low, high)
+    return figure
+
+
 LONGEST_NAME = 34
 
 
