@@ -206,7 +206,7 @@ def report(run_dir: Path) -> int:
 @click.option("--confidence", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals and verdicts.")
 @click.option("--matters", type=click.FloatRange(0, 100), default=1.0, show_default=True, metavar="PERCENT", help="What is too little.")
 @click.option("--across-versions", is_flag=True, help="Compare results of different versions of mempress.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where the page goes (default: beside the runs).")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where the page goes (default: by the runs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and write a page only with --out.")
 def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -> int:
     """Say which differences between runs are real.

@@ -54,5 +54,3 @@ def _digest(result: Result) -> str:
     """The same for the same comparison, so that its page is written over and not beside itself."""
     what = [[[run["id"] for run in side.runs] for side in result.sides], result.metrics, result.confidence, result.matters]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
-
-

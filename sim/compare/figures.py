@@ -18,10 +18,11 @@ The verdicts (docs/compare.md says what each means):
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from sim.compare.settings import settings_of
 from sim.compare.sources import Document, Side
 from sim.errors import UserError
 from sim.metrics import KEY_METRICS, describe, ordered
@@ -65,6 +66,12 @@ class Difference(NamedTuple):
     better: bool | None = None
     visible: float | None = None
     needed: int | None = None
+
+    @property
+    def gap(self) -> float:
+        """Mean difference, 0 where there is none."""
+        estimate = self.found.difference.estimate if self.found is not None else None
+        return 0.0 if estimate is None else estimate
 
     @property
     def n(self) -> int:
@@ -113,7 +120,7 @@ def compare(
     wanted = _metrics(sides, metrics, every)
     notes += [note for side in sides[1:] for note in _replications(sides[0], side)]
     raw = [_difference(metric, sides[0], side, confidence) for side in sides[1:] for metric in wanted]
-    adjusted = holm([one.found.p_value if one.found is not None else None for one in raw])
+    adjusted = holm([_p_of(one) for one in raw])
     judged = [_judged(one._replace(adjusted=p), confidence, matters) for one, p in zip(raw, adjusted, strict=True)]
     return Result(list(sides), wanted, judged, confidence, matters, list(dict.fromkeys(notes)), settings_of(sides), by)
 
@@ -206,6 +213,13 @@ def _difference(metric: str, first: Side, second: Side, confidence: float) -> Di
     return one._replace(found=found, verdict=_degenerate(one) or "unclear")
 
 
+def _p_of(one: Difference) -> float | None:
+    """p for Holm's correction: a difference without variance was not tested, and must not make it easier for the others."""
+    if one.found is None:
+        return None
+    return 1.0 if one.verdict in ("identical", "constant") else one.found.p_value
+
+
 def _present(values: Values) -> int:
     return sum(value is not None for value in values)
 
@@ -238,11 +252,11 @@ def _judged(one: Difference, confidence: float, matters: float) -> Difference:
     gap = found.difference
     higher_is = describe(one.metric).higher_is
     if one.verdict == "constant":
-        return one._replace(better=_better(gap.estimate, higher_is))
+        return one._replace(adjusted=None, better=_better(one.gap, higher_is))
     shown = one.adjusted is not None and one.adjusted < 1 - confidence and excludes(gap, 0.0)
     small = found.relative is not None and inside(found.relative, matters)
     if shown:
-        return one._replace(verdict="negligible" if small else "real", better=_better(gap.estimate, higher_is))
+        return one._replace(verdict="negligible" if small else "real", better=_better(one.gap, higher_is))
     visible, needed = _power(one, confidence, matters)
     return one._replace(verdict="same" if small else "unclear", visible=visible, needed=needed)
 
@@ -267,7 +281,7 @@ def _power(one: Difference, confidence: float, matters: float) -> tuple[float | 
     The usual normal approximation with Guenther's correction for the t test (Guenther 1981, The American Statistician 35:243);
     the spread is that of these replications, so both are rough, and they are for one comparison: Holm's correction asks for more.
     """
-    mean = abs(one.first.estimate) if one.first is not None else 0.0
+    mean = abs(one.first.estimate or 0.0) if one.first is not None else 0.0
     if mean == 0.0:
         return None, None
     if one.paired:
@@ -286,36 +300,3 @@ def _power(one: Difference, confidence: float, matters: float) -> tuple[float | 
 def _sd(values: Sequence[float]) -> float:
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-# ---------------------------------------------------------------- what differs between the configurations
-
-
-def settings_of(sides: Sequence[Side]) -> dict[str, list[str]]:
-    """Dotted key -> its value on each side, for keys whose value is not the same on all; "several" where the side's runs differ."""
-    flat = [[dict(_flat(run["config"])) for run in side.runs] for side in sides]
-    keys = dict.fromkeys(key for runs in flat for config in runs for key in config)
-    found: dict[str, list[str]] = {}
-    for key in keys:
-        if key in ("name", "description", "replications"):
-            continue
-        columns = [[config.get(key, "–") for config in runs] for runs in flat]
-        if any(column != columns[0] for column in columns[1:]):
-            found[key] = [column[0] if len(set(column)) == 1 else "several" for column in columns]
-    return found
-
-
-def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value and all(isinstance(item, Mapping | list) for item in value):
-        for index, item in enumerate(value):
-            name = item.get("name", index) if isinstance(item, Mapping) else index
-            yield from _flat(item, f"{path}.{name}")
-    else:
-        yield path, _setting(value)
-
-
-def _setting(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -92,7 +92,9 @@ def _figures(console: Any, one: Difference) -> None:
     _line(console, f"  {texts.first} → {texts.second}{f' {unit}' if unit else ''}", "dim")
     if one.found is None:
         return
-    ranges = [f"{text} [{span}]" if span else text for text, span in ((texts.difference, texts.range), (texts.relative, texts.relative_range))]
+    ranges = [
+        f"{text} [{span}]" if span else text for text, span in ((texts.difference, texts.range), (texts.relative, texts.relative_range))
+    ]
     _line(console, f"  difference {ranges[0]}, {ranges[1]} %", "dim")
     _line(console, f"  effect size {texts.effect or '–'}, P(less) {texts.less}, adjusted p {texts.adjusted}", "dim")
 
@@ -131,7 +133,11 @@ def _matrix(console: Any, result: Result) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    columns = [name for name in result.metrics if any(one.verdict not in ("identical", "absent") for one in result.differences if one.metric == name)]
+    columns = [
+        name
+        for name in result.metrics
+        if any(one.verdict not in ("identical", "absent") for one in result.differences if one.metric == name)
+    ]
     room = max(1, (console.width - max(len(side.name) for side in result.sides[1:])) // 18)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("against the baseline, %")

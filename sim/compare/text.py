@@ -12,7 +12,7 @@ from sim.statistics.intervals import Interval
 
 def mean(interval: Interval | None) -> str:
     """Value ± half of its interval."""
-    if interval is None:
+    if interval is None or interval.estimate is None:
         return "–"
     half = None if interval.low is None or interval.high is None else (interval.high - interval.low) / 2
     value, width = with_interval(interval.estimate, half)
@@ -28,7 +28,7 @@ def signed(value: float | None, significant: int = 3) -> str:
 
 
 def range_of(interval: Interval | None, sign: bool = True) -> str:
-    """"low … high", nothing without an interval."""
+    """ "low … high", nothing without an interval."""
     if interval is None or interval.low is None or interval.high is None:
         return ""
     low, high = (signed(end) if sign else number(end, 2) for end in (interval.low, interval.high))

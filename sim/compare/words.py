@@ -49,7 +49,7 @@ def verdict_word(one: Difference) -> str:
         word = "better" if one.better else "worse"
         return word if one.verdict == "real" else f"{word}, constant"
     if one.verdict == "real":
-        return "more" if one.found is not None and one.found.difference.estimate > 0 else "less"
+        return "more" if one.gap > 0 else "less"
     return MARKS[one.verdict]
 
 
@@ -68,12 +68,13 @@ def sentence(one: Difference, confidence: float, matters: float) -> str:
     if one.verdict == "constant":
         if not one.paired:
             return f"{metric}: {_values(one)} in every replication; variance zero, so no interval"
-        return f"{b} differs in {metric} by exactly {_signed(gap.estimate)}{unit_of(metric)} in every replication; variance zero, so no interval"
+        exactly = f"{_signed(one.gap)}{unit_of(metric)}"
+        return f"{b} differs in {metric} by exactly {exactly} in every replication; variance zero, so no interval"
     if one.verdict == "real":
         direction = "" if one.better is None else ", better" if one.better else ", worse"
         return f"{b} {have} {_amount(one)} than {a} {_range(one)}: real{direction}"
     if one.verdict == "negligible":
-        size = _share(abs(one.found.relative.estimate)) if one.found.relative is not None else "0"
+        size = _share(abs(one.found.relative.estimate or 0.0)) if one.found.relative is not None else "0"
         return f"{metric}: {b} differs from {a}, but by too little to matter ({size} %)"
     if excludes(gap, 0.0):
         among = f"not shown to be real among all that is compared here (adjusted p {one.adjusted:.2g}); more replications would tell"
@@ -91,7 +92,7 @@ def _absent(one: Difference) -> str:
 
 
 def _values(one: Difference) -> str:
-    a, b = (number(interval.estimate, 4) if interval is not None else "–" for interval in (one.first, one.second))
+    a, b = (number(interval.estimate or 0.0, 4) if interval is not None else "–" for interval in (one.first, one.second))
     unit = describe(one.metric).unit
     return f"{a} with {one.baseline}, {b} with {one.side}{f' ({unit})' if unit else ''}"
 
@@ -105,15 +106,15 @@ def _relative(one: Difference) -> Interval | None:
     found = one.found
     if found is None or found.relative is None or describe(one.metric).unit in POINTS:
         return None
-    return found.relative if excludes(found.relative, 0.0) and math.isfinite(found.relative.estimate) else None
+    return found.relative if found.relative.estimate is not None and excludes(found.relative, 0.0) else None
 
 
 def _amount(one: Difference) -> str:
     """`12 % less run_time`."""
     assert one.found is not None
     relative = _relative(one)
-    more = "more" if one.found.difference.estimate > 0 else "less"
-    size = f"{_share(abs(relative.estimate))} %" if relative is not None else f"{number(abs(one.found.difference.estimate))}{unit_of(one.metric)}"
+    more = "more" if one.gap > 0 else "less"
+    size = f"{_share(abs(relative.estimate or 0.0))} %" if relative is not None else f"{number(abs(one.gap))}{unit_of(one.metric)}"
     return f"{size} {more} {one.metric}"
 
 
@@ -155,7 +156,9 @@ def summary(result: Result, side: str) -> str:
     worse = [one for one in found if one.verdict == "real" and one.better is False]
     other = [one for one in found if one.verdict == "real" and one.better is None]
     parts = [
-        f"{word} in {_named(group)}" for word, group in (("better", better), ("worse", worse), ("different (neither better nor worse)", other)) if group
+        f"{word} in {_named(group)}"
+        for word, group in (("better", better), ("worse", worse), ("different (neither better nor worse)", other))
+        if group
     ]
     rest = [
         f"{count} {words}"
@@ -182,10 +185,10 @@ def _named(group: Sequence[Difference], most: int = 4) -> str:
 def _size(one: Difference) -> str:
     assert one.found is not None
     relative = _relative(one)
-    sign = "+" if one.found.difference.estimate > 0 else "−"
+    sign = "+" if one.gap > 0 else "−"
     if relative is not None:
-        return f"{sign}{_share(abs(relative.estimate))} %"
-    return f"{sign}{number(abs(one.found.difference.estimate))}{unit_of(one.metric)}"
+        return f"{sign}{_share(abs(relative.estimate or 0.0))} %"
+    return f"{sign}{number(abs(one.gap))}{unit_of(one.metric)}"
 
 
 def method(result: Result) -> str:
@@ -193,6 +196,7 @@ def method(result: Result) -> str:
     count = sum(one.found is not None for one in result.differences)
     percent = number(100 * result.confidence)
     return (
-        f"Intervals are {percent} %; p is adjusted by Holm's method for the {count} differences compared here. A difference is called real if its "
-        f"adjusted p is below {number(1 - result.confidence)}; below {number(result.matters)} % it does not matter."
+        f"Intervals are {percent} %; p is adjusted by Holm's method for the {count} differences compared here. "
+        f"A difference is called real if its adjusted p is below {number(1 - result.confidence)}; "
+        f"below {number(result.matters)} % it does not matter."
     )

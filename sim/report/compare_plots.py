@@ -39,13 +39,19 @@ def forests(result: Result) -> list[Plot]:
         found = [(f"{name} against {result.sides[0].name}", [(one.metric, one) for one in group]) for name, group in groups]
     else:
         ranked = _ranked(result)[:4]
-        found = [(f"{metric} against {result.sides[0].name}", [(one.side, one) for one in drawn if one.metric == metric]) for metric in ranked]
+        found = [
+            (f"{metric} against {result.sides[0].name}", [(one.side, one) for one in drawn if one.metric == metric]) for metric in ranked
+        ]
     return [_forest(title, rows[:MOST_ROWS], len(rows), result.confidence) for title, rows in found if rows]
 
 
 def _limit(ones: Sequence[Difference]) -> float:
     """How far the axis goes: everything that is real fits; wide intervals of the others are cut off."""
-    reaches = [(max(abs(one.found.relative.low or 0), abs(one.found.relative.high or 0)), one.verdict) for one in ones if one.found and one.found.relative]
+    reaches = [
+        (max(abs(one.found.relative.low or 0), abs(one.found.relative.high or 0)), one.verdict)
+        for one in ones
+        if one.found and one.found.relative
+    ]
     sure = [reach for reach, verdict in reaches if verdict in ("real", "constant", "negligible")]
     usual = sorted(reach for reach, _ in reaches)[(len(reaches) - 1) // 2]
     return 1.1 * max(max(sure, default=0.0), min(usual, 200.0), 1.0)
@@ -76,13 +82,15 @@ def _forest(title: str, rows: Sequence[tuple[str, Difference]], count: int, conf
     return Plot(
         svg_of(figure, f"differences {title}"),
         f"Differences: {title}",
-        f"{first}Relative differences with {100 * confidence:g} % intervals, not adjusted. Filled: real after Holm’s correction (green better, orange worse, "
-        "blue neither); hollow: not shown to be real. Arrows are intervals that go on beyond the edge.",
+        f"{first}Relative differences with {100 * confidence:g} % intervals, not adjusted. "
+        "Filled: real after Holm’s correction (green better, orange worse, blue neither); "
+        "hollow: not shown to be real. Arrows are intervals that go on beyond the edge.",
     )
 
 
 def _ranked(result: Result) -> list[str]:
     """The metrics that differ, those with a real difference first."""
+
     def rank(metric: str) -> int:
         verdicts = {one.verdict for one in result.differences if one.metric == metric}
         return 0 if verdicts & {"real", "constant"} else 1 if verdicts - {"identical", "absent"} else 2
@@ -111,8 +119,9 @@ def dots(result: Result) -> Plot | None:
     return Plot(
         svg_of(figure, "replications"),
         "Every replication",
-        f"{letters}{more}. A dot is a replication, a bar the mean; lines join replications with the same random numbers, so that lines which all "
-        f"lean the same way are a difference, however far apart the dots are.{panels_left}",
+        f"{letters}{more}. A dot is a replication, a bar the mean; "
+        f"lines join replications with the same random numbers, so that lines which all lean the same way are "
+        f"a difference, however far apart the dots are.{panels_left}",
     )
 
 

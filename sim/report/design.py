@@ -170,7 +170,7 @@ def unbalanced(design: Design, values: Floats) -> str:
 
 
 def shares(design: Design, values: Floats) -> list[Share]:
-    """Shares of the variance of a balanced design over cases and replications, as in an analysis of variance with replications as blocks."""
+    """Shares of the variance of a balanced design: an analysis of variance over cases, with replications as blocks."""
     use = whole(values)
     table = values[use]
     cases, replications = table.shape

@@ -1,8 +1,8 @@
-"""What each swept key does: main effects, interactions, scatter of sampled keys, Pareto fronts."""
+"""What each swept key does: main effects, interactions, scatter of sampled keys."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sim.metrics import describe
-from sim.report.comparisons import levels_as_numbers
 from sim.report.design import Design, Document, Factor, Floats, Level, Sampled, cells, main_effect, shares, unbalanced, values_of, whole
 from sim.report.drawing import COLOURS, INK, MUTED, Plot, clip, finish, panels, short, svg_of
 
@@ -19,7 +18,6 @@ MOST_ROWS = 40  # levels of all keys together
 MOST_PAIRS = 6
 MOST_DRAWN = 8  # levels of a key in a plot of interactions
 MOST_POINTS = 400  # of a scatter plot
-MOST_WHISKERS = 60
 CANDIDATES = (
     *("run_time", "pgmajfault_rate", "psi_memory_full", "pool_frames", "effective_compression", "fault_p99"),
     *("pswpout_rate", "file_read_rate", "allocstall_p99", "cleancache_hit_ratio", "fragmentation_loss"),
@@ -67,8 +65,10 @@ def main_effects(design: Design, runs: Sequence[Document], metrics: Sequence[str
     return Plot(
         svg_of(figure, "main effects"),
         "What each key does: means by value",
-        "Each dot is the mean over all cases with that value, whatever their other keys; only cases that have the figure count. Whiskers are the 95 % interval of "
-        f"the difference from the mean over the key’s values, replication by replication; the line is the mean over all cases.{more}{_caution(design, tables)}",
+        "Each dot is the mean over all cases with that value, whatever their other keys; "
+        "only cases that have the figure count. Whiskers are the 95 % interval of "
+        f"the difference from the mean over the key’s values, replication by replication; "
+        f"the line is the mean over all cases.{more}{_caution(design, tables)}",
     )
 
 
@@ -146,7 +146,9 @@ def share_table(design: Design, runs: Sequence[Document], metrics: Sequence[str]
         columns[metric] = {row.name: (_percent(row.share), _noise(row.by_noise)) for row in shares(design, values)}
     sources = list(dict.fromkeys(name for column in columns.values() for name in column))
     absent = ("–", "no such part for this figure")
-    rows = [(name, [c.get(name, absent)[0] for c in columns.values()], [c.get(name, absent)[1] for c in columns.values()]) for name in sources]
+    rows = [
+        (name, [c.get(name, absent)[0] for c in columns.values()], [c.get(name, absent)[1] for c in columns.values()]) for name in sources
+    ]
     told = [f"{', '.join(names)}: not shared out, since {why}" for why, names in reasons.items()]
     return ShareTable(list(columns), rows, told)
 
@@ -189,7 +191,8 @@ def interactions(design: Design, runs: Sequence[Document], metric: str) -> Plot 
     return Plot(
         svg_of(figure, f"interactions {metric}"),
         f"Do keys act together? {title_of(metric)}",
-        f"Means over the cases with both values; whiskers as above. Parallel lines: the keys act apart; lines that spread or cross: what one does depends on the other.{more}",
+        f"Means over the cases with both values; whiskers as above. "
+        f"Parallel lines: the keys act apart; lines that spread or cross: what one does depends on the other.{more}",
     )
 
 
@@ -215,13 +218,15 @@ def scatter(design: Design, runs: Sequence[Document], metrics: Sequence[str]) ->
     if not keys or not shown:
         return None
     figure, grid = panels(1.35, len(shown), len(keys), left=0.6, gap=0.55, legend=0)
-    means = {m: np.array([_mean(run, m) for run in runs]) for m in shown}
+    means = {m: np.array([mean_of(run, m) for run in runs]) for m in shown}
     for row, metric in enumerate(shown):
         for column, key in enumerate(keys):
             axes = grid[row * len(keys) + column]
             _cloud(axes, key, means[metric])
             unit = f" ({key.unit})" if key.unit else ""
-            finish(axes, title_of(metric) if column == 0 else "", f"{clip(key.name, 60 // len(keys))}{unit}" if row == len(shown) - 1 else "")
+            finish(
+                axes, title_of(metric) if column == 0 else "", f"{clip(key.name, 60 // len(keys))}{unit}" if row == len(shown) - 1 else ""
+            )
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.xaxis.set_major_formatter(FuncFormatter(short))
     thinned = f" {MOST_POINTS} of {len(runs)} cases are drawn as dots, all count in the line." if len(runs) > MOST_POINTS else ""
@@ -229,11 +234,12 @@ def scatter(design: Design, runs: Sequence[Document], metrics: Sequence[str]) ->
     return Plot(
         svg_of(figure, "sampled keys"),
         "What each sampled key does",
-        f"A dot is a case; the line joins means over tenths of the cases, in the order of the key. The other keys vary at the same time.{thinned}{most}",
+        f"A dot is a case; the line joins means over tenths of the cases, in the order of the key. "
+        f"The other keys vary at the same time.{thinned}{most}",
     )
 
 
-def _mean(run: Document, metric: str) -> float:
+def mean_of(run: Document, metric: str) -> float:
     value = (run["scalars"].get(metric) or {}).get("mean")
     return float("nan") if value is None else float(value)
 
@@ -249,95 +255,3 @@ def _cloud(axes: Any, key: Sampled, means: Floats) -> None:
     if len(x) >= 20:
         parts = np.array_split(order, 10)
         axes.plot([x[part].mean() for part in parts], [y[part].mean() for part in parts], color=COLOURS[1], linewidth=1.8)
-
-
-# ---------------------------------------------------------------- Pareto
-
-
-class Front(NamedTuple):
-    """Cases that no other one beats in both figures.  rows: number on the plot, index of the case, both values."""
-
-    x: str
-    y: str
-    rows: list[tuple[int, int, str, str]]
-
-
-COSTS = ("pool_frames", "effective_compression")
-HARMS = ("psi_memory_full", "run_time", "fault_p99")
-
-
-def _axis_of_memory(labels: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]] | None:
-    """The VM's memory, if it is swept: less of it for the same speed is what is saved."""
-    texts = [str(one.get("machine.memory", "")) for one in labels]
-    found = levels_as_numbers(texts) if len(set(texts)) > 1 and all(texts) else None
-    return (f"machine.memory ({found[1]})" if found[1] else "machine.memory", found[0]) if found else None
-
-
-def pareto(labels: Sequence[Mapping[str, Any]], runs: Sequence[Document], metrics: Sequence[str]) -> tuple[Plot, list[Front]] | None:
-    """Memory against harm, less of both is better; up to two panels, with the front drawn and numbered."""
-    axes_of: list[tuple[str, list[float], list[float] | None]] = []
-    memory = _axis_of_memory(labels)
-    if memory is not None:
-        axes_of.append((*memory, None))
-    for metric in COSTS:
-        if metric in metrics:
-            halves = [float((run["scalars"].get(metric) or {}).get("half_width") or 0.0) for run in runs]
-            axes_of.append((title_of(metric), [_mean(run, metric) for run in runs], halves))
-    harms = [metric for metric in HARMS if metric in metrics]
-    if not axes_of or not harms:
-        return None
-    pairs = [(axes_of[0], harm) for harm in harms[:2]] if len(axes_of) == 1 or len(harms) > 1 else [(axis, harms[0]) for axis in axes_of[:2]]
-    if len(axes_of) > 1 and len(harms) > 1:
-        pairs = [(axes_of[0], harms[0]), (axes_of[1], harms[0]), (axes_of[0], harms[1]), (axes_of[1], harms[1])]
-    columns = min(2, len(pairs))
-    figure, grid = panels(2.1, -(-len(pairs) // columns), columns, left=0.6, gap=0.6, legend=0)
-    fronts = []
-    for place, (axes, ((label, x, half), harm)) in enumerate(zip(grid, pairs, strict=True)):
-        fronts.append(_front_panel(axes, label, np.array(x), half, harm, runs))
-        finish(axes, title_of(harm), label)
-        if place < len(pairs) - columns:
-            axes.set_xlabel("")
-            axes.set_title(f"{title_of(harm)} along {label.partition(' (')[0]}", y=1.0)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(short))
-    plot = Plot(
-        svg_of(figure, "Pareto fronts"),
-        "Memory against stalls: what is worth its price",
-        "Less of both is better, so the best cases are at the lower left. Filled and numbered: no other case is better in one figure and as good in the other (by their "
-        "means; where whiskers, 95 % intervals, overlap, a neighbour may belong to the front as well). The cases are named in the table below.",
-    )
-    return plot, fronts
-
-
-def front(x: Floats, y: Floats) -> list[int]:
-    """Indices of the points that no other point beats: at most as much of both and less of one; ordered along x."""
-    there = [k for k in range(len(x)) if not (np.isnan(x[k]) or np.isnan(y[k]))]
-    found: list[int] = []
-    best = float("inf")
-    for k in sorted(there, key=lambda k: (x[k], y[k])):
-        if y[k] < best or (found and y[k] == best and x[k] == x[found[-1]]):
-            found.append(k)
-            best = y[k]
-    return found
-
-
-def _front_panel(axes: Any, label: str, x: Floats, x_half: Sequence[float] | None, harm: str, runs: Sequence[Document]) -> Front:
-    y = np.array([_mean(run, harm) for run in runs])
-    y_half = [float((run["scalars"].get(harm) or {}).get("half_width") or 0.0) for run in runs]
-    there = np.flatnonzero(~(np.isnan(x) | np.isnan(y)))
-    chosen = front(x, y)
-    picked = there[np.unique(np.linspace(0, len(there) - 1, min(len(there), MOST_POINTS)).round().astype(int))] if len(there) else there
-    axes.plot(x[picked], y[picked], linestyle="", marker="o", markersize=3.5, markerfacecolor="none", color=MUTED)
-    for k in [*(picked if len(picked) <= MOST_WHISKERS else []), *chosen]:
-        colour = COLOURS[0] if k in chosen else MUTED
-        axes.vlines(x[k], y[k] - y_half[k], y[k] + y_half[k], color=colour, linewidth=0.8, alpha=0.7)
-        if x_half is not None:
-            axes.hlines(y[k], x[k] - x_half[k], x[k] + x_half[k], color=colour, linewidth=0.8, alpha=0.7)
-    axes.step(x[chosen], y[chosen], where="post", color=COLOURS[0], linewidth=1.2)
-    axes.plot(x[chosen], y[chosen], linestyle="", marker="o", markersize=5, color=COLOURS[0])
-    for number, k in enumerate(chosen[:30], 1):
-        axes.annotate(str(number), (x[k], y[k]), textcoords="offset points", xytext=(5, 4), fontsize=8.5)
-    rows = [(number, k, short(float(f"{x[k]:.4g}")), f"{y[k]:.4g}") for number, k in enumerate(chosen, 1)]
-    return Front(label, title_of(harm), rows)
-
-

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sim.report.drawing import COLOURS, MIB, MUTED, Plot, Series, finish, legend_above, legend_shape, own_legend, panels, rate, shade, svg_of, thin
+from sim.report.drawing import (
+    COLOURS,
+    MIB,
+    MUTED,
+    Plot,
+    Series,
+    finish,
+    legend_above,
+    legend_shape,
+    own_legend,
+    panels,
+    rate,
+    shade,
+    svg_of,
+    thin,
+)
 
 DIRTY_LINES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("nr_dirty", "dirty", COLOURS[1], {}),
@@ -117,4 +132,6 @@ def files_of_cases(names: Sequence[str], all_series: Sequence[Series], page_size
         finish(axes, title, "simulated time (s)" if index > 1 else "")
         axes.set_ylim(bottom=0)
     legend_above(figure, grid[0])
-    return Plot(svg_of(shade(figure, warm_up), "files over time by case"), "Page cache and dirty memory over time", "Replication 0 of each case.")
+    return Plot(
+        svg_of(shade(figure, warm_up), "files over time by case"), "Page cache and dirty memory over time", "Replication 0 of each case."
+    )

@@ -74,8 +74,8 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("These runs have a handful of allocation stalls each: rest no conclusion on their number, length or direct share.", _few_stalls),
     Limit(
-        "Swap beside mapped files is off: in the run compared with a real kernel the model had 15 % fewer faults, 44 % fewer refaults of files "
-        "and 37 % fewer pages read (docs/pagecache.md).",
+        "Swap beside mapped files is off: in the run compared with a real kernel the model had 15 % fewer faults, 44 % fewer "
+        "refaults of files and 37 % fewer pages read (docs/pagecache.md).",
         _mapped_and_swap,
     ),
     Limit(

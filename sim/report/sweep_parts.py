@@ -10,8 +10,9 @@ import matplotlib
 from sim.report import effects
 from sim.report.design import Document, design_of
 from sim.report.drawing import STYLE, Plot
-from sim.report.effects import Front, ShareTable
+from sim.report.effects import ShareTable
 from sim.report.heatmaps import HeatMap, heat_maps
+from sim.report.pareto import Front, pareto
 
 MOST_CROSSED = 2  # metrics whose interactions are drawn
 
@@ -42,7 +43,7 @@ def sweep_parts(names: Sequence[str], labels: Sequence[Mapping[str, Any]], runs:
         if several_keys:
             drawn.append(effects.main_effects(design, runs, metrics))
             drawn += [effects.interactions(design, runs, metric) for metric in metrics[:MOST_CROSSED]]
-        found = effects.pareto(labels, runs, metrics)
-    pareto, fronts = found if found is not None else (None, [])
+        found = pareto(labels, runs, metrics)
+    plot, fronts = found if found is not None else (None, [])
     shares = effects.share_table(design, runs, metrics) if several_keys else None
-    return Parts([plot for plot in drawn if plot is not None], shares, heat_maps(design, runs, metrics), pareto, fronts, design.tied)
+    return Parts([plot for plot in drawn if plot is not None], shares, heat_maps(design, runs, metrics), plot, fronts, design.tied)

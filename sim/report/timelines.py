@@ -109,7 +109,11 @@ def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_siz
         last_row = index + columns >= len(names)
         finish(axes, clip(names[index], 84 // columns), "simulated time (s)" if last_row else "")
     legend_above(figure, *grid[: len(names)])
-    return Plot(svg_of(shade(figure, warm_up), "memory over time by case"), "Memory by use over time, case by case (MiB)", "Replication 0 of each case.")
+    return Plot(
+        svg_of(shade(figure, warm_up), "memory over time by case"),
+        "Memory by use over time, case by case (MiB)",
+        "Replication 0 of each case.",
+    )
 
 
 def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour: int, **options: Any) -> bool:
@@ -214,4 +218,8 @@ def rates_of_cases(names: Sequence[str], all_series: Sequence[Series], warm_up: 
         finish(axes, title, "simulated time (s)" if index > 1 else "")
         _limit(axes)
     legend_above(figure, grid[0])
-    return Plot(svg_of(shade(figure, warm_up), "rates over time by case"), "Faults, reclaim and swap over time", f"Replication 0 of each case. {CUT}")
+    return Plot(
+        svg_of(shade(figure, warm_up), "rates over time by case"),
+        "Faults, reclaim and swap over time",
+        f"Replication 0 of each case. {CUT}",
+    )
