@@ -129,7 +129,7 @@ def compare(
 
 
 def _versions(sides: Sequence[Side], across: bool) -> list[str]:
-    found = {run["version"]: side.full for side in reversed(sides) for run in side.runs}
+    found = {run["version"]: side.full for side in sides for run in side.runs}
     if len(found) < 2:
         return []
     said = ", ".join(f"{name}: {version}" for version, name in found.items())
@@ -256,7 +256,7 @@ def _judged(one: Difference, confidence: float, matters: float) -> Difference:
     shown = one.adjusted is not None and one.adjusted < 1 - confidence and excludes(gap, 0.0)
     small = found.relative is not None and inside(found.relative, matters)
     if shown:
-        return one._replace(verdict="negligible" if small else "real", better=_better(one.gap, higher_is))
+        return one._replace(verdict="negligible") if small else one._replace(verdict="real", better=_better(one.gap, higher_is))
     visible, needed = _power(one, confidence, matters)
     return one._replace(verdict="same" if small else "unclear", visible=visible, needed=needed)
 

@@ -70,13 +70,15 @@ def read_series(folder: Path, replication: int = 0) -> dict[str, list[float]]:
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
+    """provenance.json; without it the page does without, so what it shows is empty."""
     import json
 
+    nothing = dict.fromkeys(("command", "started", "seconds", "cpus", "python"), "")
     try:
         found = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # the page can do without
-    return found if isinstance(found, dict) else {}
+        return nothing
+    return nothing | found if isinstance(found, dict) else nothing
 
 
 def _page_size(run: Mapping[str, Any]) -> int:

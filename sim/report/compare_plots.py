@@ -42,7 +42,7 @@ def forests(result: Result) -> list[Plot]:
         found = [
             (f"{metric} against {result.sides[0].name}", [(one.side, one) for one in drawn if one.metric == metric]) for metric in ranked
         ]
-    return [_forest(title, rows[:MOST_ROWS], len(rows), result.confidence) for title, rows in found if rows]
+    return [_forest(k, title, rows[:MOST_ROWS], len(rows), result.confidence) for k, (title, rows) in enumerate(found, 1) if rows]
 
 
 def _limit(ones: Sequence[Difference]) -> float:
@@ -57,7 +57,7 @@ def _limit(ones: Sequence[Difference]) -> float:
     return 1.1 * max(max(sure, default=0.0), min(usual, 200.0), 1.0)
 
 
-def _forest(title: str, rows: Sequence[tuple[str, Difference]], count: int, confidence: float) -> Plot:
+def _forest(place: int, title: str, rows: Sequence[tuple[str, Difference]], count: int, confidence: float) -> Plot:
     figure, (axes,) = panels(0.26 * len(rows) + 0.1, left=room([name for name, _ in rows]), legend=0)
     limit = _limit([one for _, one in rows])
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -80,7 +80,7 @@ def _forest(title: str, rows: Sequence[tuple[str, Difference]], count: int, conf
     axes.xaxis.set_major_formatter(FuncFormatter(short))
     first = f"The first {len(rows)} of {count}. " if count > len(rows) else ""
     return Plot(
-        svg_of(figure, f"differences {title}"),
+        svg_of(figure, f"differences {place}: {title}"),
         f"Differences: {title}",
         f"{first}Relative differences with {100 * confidence:g} % intervals, not adjusted. "
         "Filled: real after Holm’s correction (green better, orange worse, blue neither); "

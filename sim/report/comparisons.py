@@ -32,6 +32,7 @@ from sim.statistics import survival
 MOST_BARS = 24  # cases that are drawn as bars; a table shows all of them
 MOST_LINES = 9
 MOST_PANELS = 12
+MOST_HOLES = 2  # a grid has a case for each place of each line; with more than twice as many places, the cases make no lines
 
 
 def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
@@ -162,7 +163,7 @@ def side_by_side(names: Sequence[str], labels: Sequence[Mapping[str, Any]], runs
     if not wanted:
         return None
     axis = numeric_axis(labels) if len(names) > 4 else None
-    if axis is not None:
+    if axis is not None and _lines_of(axis[0], labels) * len(set(axis[1])) <= MOST_HOLES * len(names):
         return _along(axis, labels, runs, wanted)
     names, shown = names[:MOST_BARS], runs[:MOST_BARS]
     columns = min(3, len(wanted))
@@ -227,6 +228,11 @@ def numeric_axis(labels: Sequence[Mapping[str, Any]]) -> tuple[str, list[float],
         if found and len(set(found[0])) >= 3 and (best is None or len(set(found[0])) > len(set(best[1]))):
             best = (key, *found)
     return best
+
+
+def _lines_of(key: str, labels: Sequence[Mapping[str, Any]]) -> int:
+    """How many settings of the other keys there are."""
+    return len({tuple(str(value) for other, value in one.items() if other != key) for one in labels})
 
 
 def _along(

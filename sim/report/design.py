@@ -1,8 +1,8 @@
 """What a sweep's cases say about its keys: means by level, interactions of two keys, shares of the variance.
 
-A *factor* is a swept key with few values (levels), a *sampled* key one with a number of its own in most cases.  All figures are worked
-out replication by replication and then put together over the replications, since cases share their random numbers: what is
-common to all cases of a replication cancels out of a difference between levels.
+A *factor* is a swept key with values (levels) that come back in a pattern, a *sampled* key one with many numbers that do not.  All
+figures are worked out replication by replication and then put together over the replications, since cases share their random
+numbers: what is common to all cases of a replication cancels out of a difference between levels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sim.statistics import t_quantile
 
 Floats = NDArray[np.float64]
 Document = Mapping[str, Any]
-MOST_LEVELS = 12  # a number with more values than that in most cases is sampled
+MOST_LEVELS = 12  # a key with more numbers than that, not equally often each or once each, is sampled
 
 
 class Factor(NamedTuple):
@@ -94,7 +94,8 @@ def design_of(labels: Sequence[Mapping[str, Any]]) -> Design:
             continue
         seen[pattern] = key
         numbers = levels_as_numbers(texts)
-        if numbers is not None and len(different) > MOST_LEVELS and len(different) > len(texts) / 4:
+        times = {texts.count(text) for text in different} if len(different) > MOST_LEVELS else {0}
+        if numbers is not None and len(different) > MOST_LEVELS and (len(times) > 1 or times == {1}):
             sampled.append(Sampled(key, names[key], numbers[1], np.array(numbers[0])))
             continue
         levels = different

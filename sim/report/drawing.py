@@ -6,6 +6,7 @@ and the dark page, and text stays text.  Nothing here depends on the time or the
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +106,7 @@ def svg_of(figure: Figure, label: str) -> str:
     salt = re.sub(r"\W+", "", label)[:24] or "f"
     text = re.sub(r'(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>{salt}-", text)  # ids are unique in the page
     text = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", text, count=1)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
 
 
 def thin(columns: Series, most: int = MOST_POINTS) -> dict[str, list[float]]:

@@ -55,7 +55,7 @@ def main_effects(design: Design, runs: Sequence[Document], metrics: Sequence[str
     for axes in grid[len(tables) :]:
         axes.set_axis_off()
     for axes, (metric, values) in zip(grid, tables, strict=False):
-        _main_panel(axes, factors, values)
+        _main_panel(axes, factors, values, not unbalanced(design, values))
         finish(axes, title_of(metric), short_ticks=False)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(short))
@@ -87,10 +87,11 @@ def _caution(design: Design, tables: Sequence[tuple[str, Floats]]) -> str:
     found = {why for _, values in tables if (why := unbalanced(design, values))}
     if not found:
         return ""
-    return f" Not every value meets the same values of the other keys ({'; '.join(sorted(found))}), so read these means with care."
+    why_not = "; ".join(sorted(found))
+    return f" Not every value meets the same values of the other keys ({why_not}): where whiskers are missing, which cases there are counts as well."
 
 
-def _main_panel(axes: Any, factors: Sequence[Factor], values: Floats) -> None:
+def _main_panel(axes: Any, factors: Sequence[Factor], values: Floats, whiskers: bool) -> None:
     row = 0
     axes.axvline(float(values[whole(values)].mean()), color=MUTED, linewidth=0.7)
     for number, factor in enumerate(factors):
@@ -98,7 +99,7 @@ def _main_panel(axes: Any, factors: Sequence[Factor], values: Floats) -> None:
         levels = main_effect(factor, values)
         there = [(row + 1 + k, level) for k, level in enumerate(levels) if level is not None]
         axes.plot([level.mean for _, level in there], [place for place, _ in there], color=colour, marker="o", markersize=4.5, linewidth=1)
-        for place, level in there:
+        for place, level in there if whiskers else ():
             axes.hlines(place, level.mean - (level.half or 0), level.mean + (level.half or 0), color=colour, linewidth=2)
         row += 1 + len(levels)
 
