@@ -1,4 +1,4 @@
-"""Means and 95 % intervals over the replications of a run, and quantiles of its histograms.
+"""Means and 95 % intervals over the replications of a run, as run.json has them.
 
 Replications are independent, so the interval of a mean is Student's t with n - 1 degrees of freedom.  The quantile of t is
 computed here, from the closed form of its distribution for whole degrees of freedom (Abramowitz and Stegun, Handbook of
@@ -8,7 +8,7 @@ Mathematical Functions, 26.7.3 and 26.7.4): importing SciPy for one number would
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Summary(NamedTuple):
     n           replications that have it (a ratio with nothing to divide by is absent in some)
     mean        None if n is 0
     sd          sample standard deviation, None below two values
-    half_width  half of the 95 % interval of the mean, None below two values
+    half_width  half of the interval of the mean (95 % in results), None below two values
     values      one per replication, in order; None where absent
     """
 
@@ -75,8 +75,8 @@ def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     return 0.5 * (low + high)
 
 
-def summarise(values: Iterable[float | None]) -> Summary:
-    """Mean and 95 % interval; None, NaN and infinities count as absent."""
+def summarise(values: Iterable[float | None], confidence: float = CONFIDENCE) -> Summary:
+    """Mean and its interval; None, NaN and infinities count as absent."""
     kept = tuple(None if value is None or not math.isfinite(value) else float(value) for value in values)
     present = [value for value in kept if value is not None]
     n = len(present)
@@ -86,42 +86,4 @@ def summarise(values: Iterable[float | None]) -> Summary:
     if n == 1:
         return Summary(1, mean, None, None, kept)
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in present) / (n - 1))
-    return Summary(n, mean, sd, t_quantile(n - 1) * sd / math.sqrt(n), kept)
-
-
-def quantile_of_histogram(edges: Sequence[float], counts: Sequence[int], q: float) -> float:
-    """The q-quantile (0 <= q <= 1) of a histogram of n counts between n + 1 edges; NaN if it is empty.
-
-    Values are taken as spread evenly inside their bin, so the answer is off by less than the width of one bin.
-    """
-    if len(edges) != len(counts) + 1:
-        raise ValueError(f"{len(counts)} counts need {len(counts) + 1} edges, not {len(edges)}")
-    if not 0.0 <= q <= 1.0:
-        raise ValueError(f"a quantile lies between 0 and 1, not at {q}")
-    total = sum(counts)
-    if total == 0:
-        return math.nan
-    wanted = q * total
-    below = 0
-    last = 0
-    for i, count in enumerate(counts):
-        if count == 0:
-            continue
-        last = i
-        if below + count >= wanted:
-            return edges[i] + (edges[i + 1] - edges[i]) * (wanted - below) / count
-        below += count
-    return edges[last + 1]
-
-
-def survival(edges: Sequence[float], counts: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Share of the values above each edge: (edges, shares), from 1 down to 0; empty lists for an empty histogram."""
-    total = sum(counts)
-    if total == 0:
-        return [], []
-    left = total
-    shares = [1.0]
-    for count in counts:
-        left -= count
-        shares.append(left / total)
-    return list(edges), shares
+    return Summary(n, mean, sd, t_quantile(n - 1, confidence) * sd / math.sqrt(n), kept)
