@@ -88,7 +88,10 @@ def _caution(design: Design, tables: Sequence[tuple[str, Floats]]) -> str:
     if not found:
         return ""
     why_not = "; ".join(sorted(found))
-    return f" Not every value meets the same values of the other keys ({why_not}): where whiskers are missing, which cases there are counts as well."
+    return (
+        f" Not every value meets the same values of the other keys ({why_not}): "
+        "where whiskers are missing, which cases there are counts as well."
+    )
 
 
 def _main_panel(axes: Any, factors: Sequence[Factor], values: Floats, whiskers: bool) -> None:
