@@ -71,7 +71,8 @@ def _forest(place: int, title: str, rows: Sequence[tuple[str, Difference]], coun
                 axes.plot([math.copysign(limit, end)], [place], marker=marker, color=colour, markersize=6, clip_on=False)
         if abs(middle) <= limit:
             axes.plot([middle], [place], marker="o", markersize=6, color=colour, markerfacecolor=PAPER if colour == MUTED else colour)
-    axes.set_xlim(-limit, limit)
+    ends = [float(end or 0.0) for _, one in rows if one.found and one.found.relative for end in one.found.relative[1:3]]
+    axes.set_xlim(max(-limit, 1.1 * min(*ends, -limit / 10)), min(limit, 1.1 * max(*ends, limit / 10)))
     axes.set_yticks(range(len(rows)), [clip(name) for name, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -84,7 +85,8 @@ def _forest(place: int, title: str, rows: Sequence[tuple[str, Difference]], coun
         f"Differences: {title}",
         f"{first}Relative differences with {100 * confidence:g} % intervals, not adjusted. "
         "Filled: real after Holm’s correction (green better, orange worse, blue neither); "
-        "hollow: not shown to be real. Arrows are intervals that go on beyond the edge.",
+        "hollow: not shown to be real. Arrows are intervals that go on beyond the edge; "
+        "without a finite interval a difference is only in the table.",
     )
 
 
