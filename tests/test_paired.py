@@ -143,8 +143,8 @@ def test_the_effects_interval_is_the_noncentral_ts() -> None:
         t = change.mean() / change.std(ddof=1) * math.sqrt(n)
         assert got.estimate == pytest.approx(factor * t / math.sqrt(n))
         assert got.low is not None and got.high is not None
-        assert stats.nct.sf(t, n - 1, got.low / factor * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
-        assert stats.nct.cdf(t, n - 1, got.high / factor * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
+        assert stats.nct.sf(t, n - 1, got.low * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
+        assert stats.nct.cdf(t, n - 1, got.high * math.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
 
 
 def test_an_enormous_effect_has_an_interval() -> None:
@@ -202,6 +202,10 @@ def test_independent_runs_without_spread() -> None:
     assert other.p_value == 0.0 and other.difference[:3] == (1.0, 1.0, 1.0) and other.effect_size.estimate is None
     half = compare_independent([1.0, 1.0, 1.0], [2.0, 3.0, 4.0])  # one of them without: t = 2 / sqrt(1/3), 2 degrees of freedom
     assert half.p_value == pytest.approx(2 * stats.t.sf(2 * math.sqrt(3), 2))
+    tiny = compare_independent([0.1 + 0.2] * 3, [0.3, 0.3])
+    assert tiny.p_value == 1.0 and tiny.difference.estimate == 0.0
+    squares_vanish = compare_independent([1e-200, 2e-200], [3e-200, 5e-200])
+    assert squares_vanish.p_value == 0.0 and compare_pairs([1e-200, 2e-200], [3e-200, 5e-200]).p_value == 0.0
     few = compare_independent([1.0], [2.0, 3.0])
     assert few.p_value is None and few.difference[:3] == few.bootstrap[:3] == (1.5, None, None)
     nothing = compare_independent([], [1.0])

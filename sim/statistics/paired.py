@@ -8,13 +8,12 @@ uses that.  `compare_independent` is for runs that do not share seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import cache
-from statistics import NormalDist
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from sim.statistics.effects import fieller, hedges, share_interval, superiority, t_of
 from sim.statistics.intervals import (
     BCA,
     RESAMPLES,
@@ -68,7 +67,7 @@ def compare_pairs(
         bootstrap=bootstrap_interval(change, confidence=confidence, resamples=resamples, seed=seed),
         relative=_relative_of_pairs(x, change, confidence),
         effect_size=_standardised(change, confidence),
-        superiority=_share(float(np.sum(change < 0) + 0.5 * np.sum(change == 0)), n, confidence),
+        superiority=share_interval(float(np.sum(change < 0) + 0.5 * np.sum(change == 0)), n, confidence),
         p_value=_p_of_pairs(change),
     )
 
@@ -86,7 +85,7 @@ def compare_independent(
         bootstrap=_bootstrap_of_two(x, y, confidence, resamples, seed),
         relative=_relative_of_two(x, y, confidence),
         effect_size=_standardised_of_two(x, y, confidence),
-        superiority=_superiority_of_two(x, y, confidence),
+        superiority=superiority(x, y, confidence),
         p_value=_p_of_two(x, y),
     )
 
@@ -117,13 +116,8 @@ def _there(value: float | None) -> bool:
 
 
 def _same(values: Array) -> bool:
-    return bool(np.all(values == values[0]))
-
-
-def _t(freedom: float, confidence: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    """All equal, or with differences so small that their squares are 0."""
+    return bool(np.all(values == values[0]) or values.var() == 0)
 
 
 def _two_sided(t: float, freedom: float) -> float:
@@ -146,70 +140,9 @@ def _relative_of_pairs(x: Array, change: Array, confidence: float) -> Interval |
     if n == 0:
         return None
     if n == 1:
-        return _fieller(float(x[0]), float(change[0]), None, 0, confidence, 1)
+        return fieller(float(x[0]), float(change[0]), None, 0, confidence, 1)
     u, v, w = (float(one) / n for one in np.cov(x, change)[[0, 0, 1], [0, 1, 1]])
-    return _fieller(float(x.mean()), float(change.mean()), (u, v, w), n - 1, confidence, n)
-
-
-def _fieller(
-    base: float, change: float, spread: tuple[float, float, float] | None, freedom: float, confidence: float, n: int
-) -> Interval | None:
-    """Change in per cent of the base, from both means and (var of base, covariance, var of change) of these means.
-
-    Fieller (Journal of the Royal Statistical Society B 16, 1954): all ratios r for which mean(change - r base) may be 0.
-    """
-    method = "Fieller"
-    if base == 0:
-        return None
-    scale = 100.0 if base > 0 else -100.0  # per cent of the base's size
-    estimate = scale * change / base
-    if spread is None:
-        return Interval(estimate, None, None, confidence, n, method)
-    if change == 0 and spread[2] == 0:
-        return Interval(0.0, 0.0, 0.0, confidence, n, method)
-    square = _t(freedom, confidence) ** 2
-    a = base * base - square * spread[0]
-    b = base * change - square * spread[1]
-    c = change * change - square * spread[2]
-    if a <= 0:
-        return Interval(estimate, None, None, confidence, n, method)
-    root = math.sqrt(max(b * b - a * c, 0.0))
-    low, high = sorted((scale * (b - root) / a, scale * (b + root) / a))
-    return Interval(estimate, min(low, estimate), max(high, estimate), confidence, n, method)
-
-
-def _correction(freedom: float) -> float:
-    """Hedges's factor (Journal of Educational Statistics 6, 1981), exact: without it a small sample's effect looks too large."""
-    return math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2) if freedom > 1 else 0.0
-
-
-@cache
-def _spread_of_s(freedom: float) -> Array:
-    """s/sigma of normal samples at evenly spaced probabilities: chi over the root of its degrees of freedom."""
-    from scipy.special import gammaincinv
-
-    middles = (np.arange(2000) + 0.5) / 2000
-    return np.asarray(np.sqrt(gammaincinv(freedom / 2, middles) * 2 / freedom))
-
-
-def _noncentral(t: float, freedom: float, confidence: float) -> tuple[float, float]:
-    """The interval of the noncentrality of a t that was observed (Steiger and Fouladi 1997): exact for normal values.
-
-    P(T <= t) is the mean of Phi(t s - noncentrality) over s.  SciPy's nctdtr is the same, but does not end for a t in the thousands.
-    """
-    from scipy.special import ndtr
-
-    reach = t * _spread_of_s(freedom)
-
-    def solve(wanted: float) -> float:
-        """P(T <= t) falls with the noncentrality, from 1 to 0 between these ends."""
-        low, high = float(reach.min()) - 10, float(reach.max()) + 10
-        for _ in range(50):
-            middle = (low + high) / 2
-            low, high = (middle, high) if float(np.mean(ndtr(reach - middle))) > wanted else (low, middle)
-        return (low + high) / 2
-
-    return solve((1 + confidence) / 2), solve((1 - confidence) / 2)
+    return fieller(float(x.mean()), float(change.mean()), (u, v, w), n - 1, confidence, n)
 
 
 def _standardised(change: Array, confidence: float) -> Interval:
@@ -220,27 +153,7 @@ def _standardised(change: Array, confidence: float) -> Interval:
         return Interval(nothing, nothing, nothing, confidence, n, method)
     if n < 3:  # with one degree of freedom the corrected estimate does not exist
         return Interval(None, None, None, confidence, n, method)
-    return _hedges(float(change.mean() / change.std(ddof=1)), 1 / math.sqrt(n), n - 1, confidence, n, method)
-
-
-def _hedges(effect: float, unit: float, freedom: float, confidence: float, n: int, method: str) -> Interval:
-    """`effect` in standard deviations, of which the t statistic is effect / unit."""
-    factor = _correction(freedom)
-    low, high = _noncentral(effect / unit, freedom, confidence)
-    return Interval(factor * effect, factor * low * unit, factor * high * unit, confidence, n, method)
-
-
-def _share(count: float, n: int, confidence: float) -> Interval:
-    """A share with its Clopper-Pearson interval (Biometrika 1934); half counts, from ties, only make it wider than it need be."""
-    from scipy.special import betaincinv
-
-    method = "Clopper-Pearson"
-    if n == 0:
-        return Interval(None, None, None, confidence, 0, method)
-    tail = (1 - confidence) / 2
-    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, tail))
-    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - tail))
-    return Interval(count / n, low, high, confidence, n, method)
+    return hedges(float(change.mean() / change.std(ddof=1)), 1 / math.sqrt(n), n - 1, confidence, n, method)
 
 
 # ---------------------------------------------------------------- independent runs
@@ -258,6 +171,11 @@ def _flat(x: Array, y: Array) -> bool:
     return _same(x) and _same(y)
 
 
+def _as_one(x: Array, y: Array) -> bool:
+    """Whether flat values are the same but for rounding."""
+    return math.isclose(x[0], y[0], rel_tol=1e-13)
+
+
 def _welch(x: Array, y: Array, confidence: float) -> Interval:
     n, method = len(x) + len(y), "Welch's t"
     if not len(x) or not len(y):
@@ -266,10 +184,10 @@ def _welch(x: Array, y: Array, confidence: float) -> Interval:
     if len(x) < 2 or len(y) < 2:
         return Interval(estimate, None, None, confidence, n, method)
     if _flat(x, y):
-        estimate = float(y[0] - x[0])
+        estimate = 0.0 if _as_one(x, y) else float(y[0] - x[0])
         return Interval(estimate, estimate, estimate, confidence, n, method)
     variance, freedom = _welch_freedom(x, y)
-    half = _t(freedom, confidence) * math.sqrt(variance)
+    half = t_of(freedom, confidence) * math.sqrt(variance)
     return Interval(estimate, estimate - half, estimate + half, confidence, n, method)
 
 
@@ -277,7 +195,7 @@ def _p_of_two(x: Array, y: Array) -> float | None:
     if len(x) < 2 or len(y) < 2:
         return None
     if _flat(x, y):
-        return 1.0 if x[0] == y[0] else 0.0
+        return 1.0 if _as_one(x, y) else 0.0
     variance, freedom = _welch_freedom(x, y)
     return _two_sided(float(y.mean() - x.mean()) / math.sqrt(variance), freedom)
 
@@ -289,9 +207,9 @@ def _relative_of_two(x: Array, y: Array, confidence: float) -> Interval | None:
     base = float(x.mean())
     change = float(y.mean()) - base
     if len(x) < 2 or len(y) < 2:
-        return _fieller(base, change, None, 0, confidence, n)
+        return fieller(base, change, None, 0, confidence, n)
     u, v = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
-    return _fieller(base, change, (u, -u, u + v), _welch_freedom(x, y)[1], confidence, n)
+    return fieller(base, change, (u, -u, u + v), _welch_freedom(x, y)[1], confidence, n)
 
 
 def _standardised_of_two(x: Array, y: Array, confidence: float) -> Interval:
@@ -300,40 +218,11 @@ def _standardised_of_two(x: Array, y: Array, confidence: float) -> Interval:
     if len(x) < 2 or len(y) < 2:
         return Interval(None, None, None, confidence, n, method)
     if _flat(x, y):
-        nothing = 0.0 if x[0] == y[0] else None
+        nothing = 0.0 if _as_one(x, y) else None
         return Interval(nothing, nothing, nothing, confidence, n, method)
     freedom = n - 2
     pooled = math.sqrt(((len(x) - 1) * float(x.var(ddof=1)) + (len(y) - 1) * float(y.var(ddof=1))) / freedom)
-    return _hedges(float(y.mean() - x.mean()) / pooled, math.sqrt(1 / len(x) + 1 / len(y)), freedom, confidence, n, method)
-
-
-def _superiority_of_two(x: Array, y: Array, confidence: float) -> Interval:
-    """P(b < a) over all pairs, with Newcombe's fifth interval (Statistics in Medicine 25, 2006), which holds at 0 and 1 too."""
-    n, method = len(x) + len(y), "Mann-Whitney, Newcombe's interval"
-    if not len(x) or not len(y):
-        return Interval(None, None, None, confidence, n, method)
-    ordered = np.sort(x)
-    above = len(x) - np.searchsorted(ordered, y, side="right")
-    ties = len(x) - above - np.searchsorted(ordered, y, side="left")
-    estimate = float(np.sum(above) + 0.5 * np.sum(ties)) / (len(x) * len(y))
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-
-    def excess(p: float) -> float:
-        """Above 0 if p is too far from the estimate."""
-        inner = 1 + (n / 2 - 1) * ((1 - p) / (2 - p) + p / (1 + p))
-        return (estimate - p) ** 2 - z * z * p * (1 - p) * inner / (len(x) * len(y))
-
-    return Interval(estimate, _crossing(excess, estimate, 0.0), _crossing(excess, estimate, 1.0), confidence, n, method)
-
-
-def _crossing(excess: Callable[[float], float], inside: float, outside: float) -> float:
-    """Where `excess` turns positive between the estimate and an end of the scale; that end if it is the estimate."""
-    if inside == outside:
-        return outside
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if excess(middle) <= 0 else (inside, middle)
-    return (inside + outside) / 2
+    return hedges(float(y.mean() - x.mean()) / pooled, math.sqrt(1 / len(x) + 1 / len(y)), freedom, confidence, n, method)
 
 
 def _bootstrap_of_two(x: Array, y: Array, confidence: float, resamples: int, seed: int) -> Interval:
