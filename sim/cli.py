@@ -201,6 +201,37 @@ def report(run_dir: Path) -> int:
 
 
 @cli.command()
+@_CONFIG
+@_SETS
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Write the runs as a folder for a scheduler: run DIR --index N.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where results would be.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--no-estimate", is_flag=True, help="Simulate nothing to find out how long it would take.")
+@click.option("--all", "everything", is_flag=True, help="List every run, not the first few.")
+def plan(config: str, sets: tuple[str, ...], **options: Any) -> int:
+    """Show the runs of CONFIG, their number and how long they would take, before anything starts."""
+    from sim.config.load import load
+
+    loaded = load(config, sets)
+    from sim.experiment.planning import plan as show
+
+    return show(loaded, config, **options)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("others", nargs=-1, metavar="[RESULTS]...", type=click.Path(path_type=Path))
+def gather(folder: Path, others: tuple[Path, ...]) -> int:
+    """Put the runs of a plan's folder DIR together: table, report, and what is missing.
+
+    RESULTS: more folders in which run folders may be, if they were not made in DIR/runs.
+    """
+    from sim.experiment.batch import gather as put_together
+
+    return put_together(folder, others)
+
+
+@cli.command()
 @click.argument("sweep", type=click.Path(path_type=Path))
 @click.option(
     "--to",
@@ -230,6 +261,24 @@ def export(
 
     names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     return command(sweep, to, Request(names, where, sort, limit, failed, units))
+@click.argument("places", metavar="A B...", nargs=-1, required=True)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this metric; repeatable (default: the key figures).")
+@click.option("--all", "every", is_flag=True, help="Compare all metrics.")
+@click.option("--baseline", metavar="A", help="What the others are compared with (default: the first).")
+@click.option("--by", metavar="KEY", help="Of one sweep: compare the values of this swept key over all settings of the others.")
+@click.option("--confidence", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of intervals and verdicts.")
+@click.option("--matters", type=click.FloatRange(0, 100), default=1.0, show_default=True, metavar="PERCENT", help="What is too little.")
+@click.option("--across-versions", is_flag=True, help="Compare results of different versions of mempress.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where the page goes (default: by the runs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and write a page only with --out.")
+def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -> int:
+    """Say which differences between runs are real.
+
+    A, B and so on are run folders, or SWEEP_FOLDER:CASE; one sweep folder alone stands for all its cases.
+    """
+    from sim.compare.command import run as run_compare
+
+    return run_compare(places, metrics, **options)
 
 
 @cli.command("explain-page")

@@ -145,9 +145,8 @@ class Driver:
         over = self._is_over(going)
         if answer.kind == RESULT and self.kept is not None and (self.kept.everything or not over):
             self.kept.save(going.case.identity.id, number, answer.value)
-        if not over:
-            if going.missing() and going not in self.going:
-                self.going.appendleft(going)
+        if not over and going.missing() and going not in self.going:
+            self.going.appendleft(going)
 
     def _answer(self, future: Future[Answer]) -> Answer:
         try:

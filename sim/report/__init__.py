@@ -1,6 +1,6 @@
 """report.html: one self-contained page for a run or a sweep, made from the files in its folder alone.
 
-The page needs no network and no script; figures are SVG inside it, light and dark are one style sheet.
+The page needs no network, and no script but a small one that sorts tables; figures are SVG inside it, light and dark are one style sheet.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ from typing import Any
 from sim.errors import UserError
 from sim.folders import BENCH_FILE, PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
 from sim.report import reclaimed, tables
+from sim.report.limits import limits_of
 from sim.results import (
     to_json,
 )
 
 HERE = Path(__file__).resolve().parent
 
-LIMITS = (
-    "Simulated time is computed from a table of costs, not measured: compare runs with each other, and take the absolute times as "
-    "those of the machine that the costs describe.",
-    "Caches, TLBs and memory bandwidth are not modelled; an access to a mapped page always costs the same.",
-    "A workload's accesses are given beforehand: a real program that waits longer may do something else.",
-    "The intervals cover what differs between replications (the random numbers), not what the model leaves out.",
-)
+MOST_LISTED = 200  # cases in the table of key figures and the list of folders; table.csv has all
+MOST_DETAILED = 60  # cases in the tables of all figures
+MOST_COUNTERS = 24  # cases whose counters are listed
 
 
 def write_report(folder: Path) -> Path:
@@ -73,13 +70,15 @@ def read_series(folder: Path, replication: int = 0) -> dict[str, list[float]]:
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
+    """provenance.json; without it the page does without, so what it shows is empty."""
     import json
 
+    nothing = dict.fromkeys(("command", "started", "seconds", "cpus", "python"), "")
     try:
         found = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # the page can do without
-    return found if isinstance(found, dict) else {}
+        return nothing
+    return nothing | found if isinstance(found, dict) else nothing
 
 
 def _page_size(run: Mapping[str, Any]) -> int:
@@ -98,9 +97,22 @@ def _run_page(folder: Path) -> str:
 
 def _sweep_page(folder: Path) -> str:
     sweep = read_json(folder / SWEEP_FILE)
-    folders = [folder.parent / case["run"] for case in sweep["cases"]]
+    there = [case for case in sweep["cases"] if case.get("run") and (folder.parent / case["run"] / RUN_FILE).is_file()]
+    if not there:
+        raise UserError(f"{folder}: none of its cases has a {RUN_FILE} beside it; is it the folder of a sweep, among its run folders?")
+    folders = [folder.parent / case["run"] for case in there]
     runs = [read_json(place / RUN_FILE) for place in folders]
-    return _render(folder, sweep, [c["name"] for c in sweep["cases"]], [c["labels"] for c in sweep["cases"]], runs, folders)
+    return _render(folder, sweep, [c["name"] for c in there], [c["labels"] for c in there], runs, folders, _without_results(sweep, there))
+
+
+def _without_results(sweep: Mapping[str, Any], there: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(case, why): those that failed, and those whose run folder is missing."""
+    known = {case["name"] for case in there}
+    found = {item["name"]: str(item.get("error") or "failed") for item in sweep.get("failed") or []}
+    for case in sweep["cases"]:
+        if case["name"] not in known:
+            found.setdefault(case["name"], "its run folder is not there")
+    return list(found.items())
 
 
 def _common(configs: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -133,10 +145,12 @@ def _render(
     labels: Sequence[Mapping[str, Any]],
     runs: Sequence[Mapping[str, Any]],
     folders: Sequence[Path],
+    failed: Sequence[tuple[str, str]] = (),
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from sim.report import plots
+    from sim.report.sweep_parts import NOTHING, sweep_parts
 
     series = [read_series(place) if k < plots.DRAWN_CASES else {} for k, place in enumerate(folders)]
     figures = plots.draw(names, labels, runs, series, [_page_size(run) for run in runs])
@@ -145,6 +159,7 @@ def _render(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     several = len(runs) > 1
+    detailed = min(len(runs), MOST_DETAILED)
     return environment.get_template("report.html.j2").render(
         style=(HERE / "style.css").read_text(encoding="utf-8"),
         top=top,
@@ -158,17 +173,23 @@ def _render(
         folder=folder.name,
         seed=runs[0]["config"].get("seed"),
         facts=_facts(runs),
-        key_rows=tables.key_rows(runs),
-        groups=tables.grouped_rows(runs),
+        script=(HERE / "sort.js").read_text(encoding="utf-8"),
+        parts=sweep_parts(names, labels, runs) if several else NOTHING,
+        failed=failed,
+        most_listed=MOST_LISTED,
+        detailed=detailed,
+        most_counters=MOST_COUNTERS,
+        key_rows=tables.key_rows(runs[:MOST_LISTED]),
+        groups=tables.grouped_rows(runs[:detailed]),
         comparisons=tables.comparisons(top["published"], names, runs),
         figures=figures,
-        heats=reclaimed.heats(names, runs),
-        tasks=tables.task_rows(names, runs),
-        vmstat=tables.vmstat_rows(runs),
+        heats=reclaimed.heats(names[:MOST_COUNTERS], runs[:MOST_COUNTERS]),
+        tasks=tables.task_rows(names[:detailed], runs[:detailed]),
+        vmstat=tables.vmstat_rows(runs[:MOST_COUNTERS]),
         shared_config=to_json(shared),
-        case_configs=[to_json(rest) for rest in differing] if several else [],
+        case_configs=[to_json(rest) for rest in differing[:detailed]] if several else [],
         provenance=read_provenance(folder),
-        limits=LIMITS,
+        limits=limits_of(runs),
     )
 
 

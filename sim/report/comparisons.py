@@ -32,6 +32,7 @@ from sim.statistics import survival
 MOST_BARS = 24  # cases that are drawn as bars; a table shows all of them
 MOST_LINES = 9
 MOST_PANELS = 12
+MOST_HOLES = 2  # a grid has a case for each place of each line; with more than twice as many places, the cases make no lines
 
 
 def latencies(names: Sequence[str], runs: Sequence[Document]) -> Plot | None:
@@ -162,7 +163,7 @@ def side_by_side(names: Sequence[str], labels: Sequence[Mapping[str, Any]], runs
     if not wanted:
         return None
     axis = numeric_axis(labels) if len(names) > 4 else None
-    if axis is not None:
+    if axis is not None and _lines_of(axis[0], labels) * len(set(axis[1])) <= MOST_HOLES * len(names):
         return _along(axis, labels, runs, wanted)
     names, shown = names[:MOST_BARS], runs[:MOST_BARS]
     columns = min(3, len(wanted))
@@ -198,7 +199,7 @@ def _number(text: str) -> tuple[float, str] | None:
     return (float(found.group(1)), found.group(2)) if found else None
 
 
-def _values(texts: Sequence[str]) -> tuple[list[float], str] | None:
+def levels_as_numbers(texts: Sequence[str]) -> tuple[list[float], str] | None:
     """Texts as numbers of one unit, with the unit; None if they are not."""
     numbers = [_number(text) for text in texts]
     units = {found[1] for found in numbers if found is not None and found[0] != 0.0}
@@ -223,10 +224,15 @@ def numeric_axis(labels: Sequence[Mapping[str, Any]]) -> tuple[str, list[float],
     for key in labels[0] if labels else ():
         if not all(key in one for one in labels):
             continue
-        found = _values([str(one[key]) for one in labels])
+        found = levels_as_numbers([str(one[key]) for one in labels])
         if found and len(set(found[0])) >= 3 and (best is None or len(set(found[0])) > len(set(best[1]))):
             best = (key, *found)
     return best
+
+
+def _lines_of(key: str, labels: Sequence[Mapping[str, Any]]) -> int:
+    """How many settings of the other keys there are."""
+    return len({tuple(str(value) for other, value in one.items() if other != key) for one in labels})
 
 
 def _along(

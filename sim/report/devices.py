@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from sim.report.comparisons import survivals
-from sim.report.drawing import COLOURS, Document, Plot, Series, finish, legend_above, legend_shape, panels, rate, svg_of, time_text
+from sim.report.drawing import COLOURS, Document, Plot, Series, finish, legend_above, legend_shape, panels, rate, shade, svg_of, time_text
 
 MOST_DEVICES = 4
 NANO = 1e-9
@@ -58,7 +58,7 @@ def _latency_axis(axes: Any) -> None:
     axes.minorticks_off()
 
 
-def over_time(series: Series) -> Plot | None:
+def over_time(series: Series, warm_up: float = 0.0) -> Plot | None:
     """Queue and latency of every device of one run; None if none was used."""
     devices = used([series])
     if not devices:
@@ -76,13 +76,13 @@ def over_time(series: Series) -> Plot | None:
         _latency_axis(times)
     legend_above(figure, max(grid[1::2], key=lambda a: len(a.get_legend_handles_labels()[1])))
     return Plot(
-        svg_of(figure, "devices over time"),
+        svg_of(shade(figure, warm_up), "devices over time"),
         "Devices: queue and latency over time",
         "Replication 0, means over short stretches of simulated time. A latency runs from queueing to completion.",
     )
 
 
-def over_time_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot | None:
+def over_time_of_cases(names: Sequence[str], all_series: Sequence[Series], warm_up: float = 0.0) -> Plot | None:
     """Queue and latency of all requests, a row per device, a colour per case."""
     devices = used(all_series)
     if not devices:
@@ -100,7 +100,7 @@ def over_time_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Pl
         _latency_axis(times)
     legend_above(figure, grid[0])
     return Plot(
-        svg_of(figure, "devices over time by case"),
+        svg_of(shade(figure, warm_up), "devices over time by case"),
         "Devices: queue and latency over time",
         "Replication 0 of each case, means over short stretches of simulated time.",
     )

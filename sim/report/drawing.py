@@ -6,6 +6,7 @@ and the dark page, and text stays text.  Nothing here depends on the time or the
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +106,7 @@ def svg_of(figure: Figure, label: str) -> str:
     salt = re.sub(r"\W+", "", label)[:24] or "f"
     text = re.sub(r'(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>{salt}-", text)  # ids are unique in the page
     text = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", text, count=1)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
 
 
 def thin(columns: Series, most: int = MOST_POINTS) -> dict[str, list[float]]:
@@ -200,6 +201,19 @@ def own_legend(axes: Any) -> None:
     """The legend at the right, on the line of the panel's title."""
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, borderaxespad=0.1, handlelength=1.3, columnspacing=1.0)
+
+
+WARM_UP = " Shaded: the warm-up, which the figures leave out."
+
+
+def shade(figure: Figure, warm_up: float) -> Figure:
+    """The figure with the first `warm_up` seconds shaded in every panel, whose horizontal axes are simulated time."""
+    for axes in figure.axes if warm_up > 0 else ():
+        if axes.axison:
+            low, high = axes.get_xlim()
+            axes.axvspan(low, min(warm_up, high), facecolor=MUTED, alpha=0.16, linewidth=0, zorder=3)
+            axes.set_xlim(low, high)
+    return figure
 
 
 LONGEST_NAME = 34

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sim.report.drawing import COLOURS, MIB, MUTED, Plot, Series, finish, legend_above, legend_shape, own_legend, panels, rate, svg_of, thin
+from sim.report.drawing import (
+    COLOURS,
+    MIB,
+    MUTED,
+    Plot,
+    Series,
+    finish,
+    legend_above,
+    legend_shape,
+    own_legend,
+    panels,
+    rate,
+    shade,
+    svg_of,
+    thin,
+)
 
 DIRTY_LINES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("nr_dirty", "dirty", COLOURS[1], {}),
@@ -25,7 +40,7 @@ def has_clean_cache(series: Series) -> bool:
     return any(series.get("cleancache_puts", [])) or any(series.get("cleancache_misses", []))
 
 
-def page_cache(series: Series, page_size: int) -> Plot | None:
+def page_cache(series: Series, page_size: int, warm_up: float = 0.0) -> Plot | None:
     """Pages of files in memory; dirty ones with both thresholds.  None for a run without files."""
     if not has_files(series):
         return None
@@ -49,14 +64,14 @@ def page_cache(series: Series, page_size: int) -> Plot | None:
         axes.set_xlim(times[0], times[-1])
         own_legend(axes)
     return Plot(
-        svg_of(figure, "page cache and dirty memory over time"),
+        svg_of(shade(figure, warm_up), "page cache and dirty memory over time"),
         "Page cache and dirty memory over time",
         "Replication 0. Above the background threshold the flusher writes; from halfway between the two on, writers are slowed down. "
         "Pages being written include those on their way to swap.",
     )
 
 
-def clean_cache(series: Series, page_size: int) -> Plot | None:
+def clean_cache(series: Series, page_size: int, warm_up: float = 0.0) -> Plot | None:
     """What the clean cache was asked for and had, and what it held; None where there is none."""
     if not has_clean_cache(series):
         return None
@@ -74,7 +89,7 @@ def clean_cache(series: Series, page_size: int) -> Plot | None:
         axes.set_ylim(bottom=0)
         own_legend(axes)
     return Plot(
-        svg_of(figure, "clean cache over time"),
+        svg_of(shade(figure, warm_up), "clean cache over time"),
         "What the clean cache was asked for and had",
         "Replication 0. A hit is a page that need not be read from the device; clean pages are offered when reclaim evicts them.",
     )
@@ -105,7 +120,7 @@ WRITTEN: Quantity = ("Pages of files written (pages/s)", _rate("file_pages_writt
 HITS: Quantity = ("Hits of the clean cache (pages/s)", _rate("cleancache_hits"))
 
 
-def files_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int]) -> Plot | None:
+def files_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int], warm_up: float = 0.0) -> Plot | None:
     """The same for all cases, a panel per quantity, a colour per case."""
     if not any(has_files(series) for series in all_series):
         return None
@@ -117,4 +132,6 @@ def files_of_cases(names: Sequence[str], all_series: Sequence[Series], page_size
         finish(axes, title, "simulated time (s)" if index > 1 else "")
         axes.set_ylim(bottom=0)
     legend_above(figure, grid[0])
-    return Plot(svg_of(figure, "files over time by case"), "Page cache and dirty memory over time", "Replication 0 of each case.")
+    return Plot(
+        svg_of(shade(figure, warm_up), "files over time by case"), "Page cache and dirty memory over time", "Replication 0 of each case."
+    )

@@ -19,6 +19,7 @@ from sim.report.drawing import (
     own_legend,
     panels,
     rate,
+    shade,
     svg_of,
     thin,
     total_rate,
@@ -84,19 +85,19 @@ def _legend_rows(all_series: Sequence[Series]) -> int:
     return legend_shape([*dict.fromkeys(part[0] for series in all_series for part in _parts(with_sums(series))), "free"])[1]
 
 
-def memory(series: Series, page_size: int) -> Plot:
+def memory(series: Series, page_size: int, warm_up: float = 0.0) -> Plot:
     figure, (axes,) = panels(2.7, legend=_legend_rows([series]))
     _stack(axes, series, page_size)
     finish(axes, "Memory (MiB)", "simulated time (s)")
     legend_above(figure, axes)
     return Plot(
-        svg_of(figure, "memory over time"),
+        svg_of(shade(figure, warm_up), "memory over time"),
         "Memory by use over time",
         "Replication 0. At every sample the parts add up to the memory of the VM; the run would have stopped otherwise.",
     )
 
 
-def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int]) -> Plot:
+def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_sizes: Sequence[int], warm_up: float = 0.0) -> Plot:
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, grid = panels(1.5, rows, columns, legend=_legend_rows(all_series), sharey=len(set(page_sizes)) == 1)
@@ -108,7 +109,11 @@ def memory_of_cases(names: Sequence[str], all_series: Sequence[Series], page_siz
         last_row = index + columns >= len(names)
         finish(axes, clip(names[index], 84 // columns), "simulated time (s)" if last_row else "")
     legend_above(figure, *grid[: len(names)])
-    return Plot(svg_of(figure, "memory over time by case"), "Memory by use over time, case by case (MiB)", "Replication 0 of each case.")
+    return Plot(
+        svg_of(shade(figure, warm_up), "memory over time by case"),
+        "Memory by use over time, case by case (MiB)",
+        "Replication 0 of each case.",
+    )
 
 
 def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour: int, **options: Any) -> bool:
@@ -118,7 +123,7 @@ def _line(axes: Any, points: tuple[list[float], list[float]], label: str, colour
     return True
 
 
-def rates(series: Series) -> Plot:
+def rates(series: Series, warm_up: float = 0.0) -> Plot:
     """Reclaim, swap and faults of one run, one panel each."""
     has_files = any(series.get("pgscan_file", []))
     figure, (reclaim, *kinds, swap, faults) = panels(1.4, 3 + has_files, 1, legend=0, sharex=True)
@@ -153,13 +158,13 @@ def rates(series: Series) -> Plot:
         _limit(axes)
         own_legend(axes)
     return Plot(
-        svg_of(figure, "rates over time"),
+        svg_of(shade(figure, warm_up), "rates over time"),
         "Reclaim, swap and faults over time",
         f"Replication 0, means over short stretches of simulated time. {CUT}",
     )
 
 
-def pool(series: Series, page_size: int) -> Plot | None:
+def pool(series: Series, page_size: int, warm_up: float = 0.0) -> Plot | None:
     """Frames of the pool against the bytes they hold, None for a run without a pool."""
     if not any(with_sums(series)["swap_pool_pages"]):
         return None
@@ -180,7 +185,7 @@ def pool(series: Series, page_size: int) -> Plot | None:
     axes.set_ylim(bottom=0)
     legend_above(figure, axes)
     return Plot(
-        svg_of(figure, "pool pages against payload"),
+        svg_of(shade(figure, warm_up), "pool pages against payload"),
         "What the pool holds and what it costs",
         "Replication 0. The shaded gap between frames and payload is fragmentation; the gap up to the pages stored is the gain.",
     )
@@ -196,7 +201,7 @@ def _limit(axes: Any) -> None:
     axes.set_ylim(0.0, 1.3 * usual if 0 < 4 * usual < values[-1] else None)
 
 
-def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
+def rates_of_cases(names: Sequence[str], all_series: Sequence[Series], warm_up: float = 0.0) -> Plot:
     """The same rates for all cases, a panel per quantity, a colour per case."""
     figure, grid = panels(1.6, 2, 2, legend=legend_shape(names)[1], sharex=True)
     quantities = (
@@ -213,4 +218,8 @@ def rates_of_cases(names: Sequence[str], all_series: Sequence[Series]) -> Plot:
         finish(axes, title, "simulated time (s)" if index > 1 else "")
         _limit(axes)
     legend_above(figure, grid[0])
-    return Plot(svg_of(figure, "rates over time by case"), "Faults, reclaim and swap over time", f"Replication 0 of each case. {CUT}")
+    return Plot(
+        svg_of(shade(figure, warm_up), "rates over time by case"),
+        "Faults, reclaim and swap over time",
+        f"Replication 0 of each case. {CUT}",
+    )
