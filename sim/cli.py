@@ -84,7 +84,7 @@ def run(config: str, sets: tuple[str, ...], out: Path, check: bool, check_every:
     loaded = load(config, sets)
     from sim.run import run as run_loaded
 
-    return run_loaded(loaded, out, **options)
+    return run_loaded(loaded, out=out, **options)
 
 
 @cli.command()
@@ -261,6 +261,8 @@ def export(
 
     names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     return command(sweep, to, Request(names, where, sort, limit, failed, units))
+
+
 @click.argument("places", metavar="A B...", nargs=-1, required=True)
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this metric; repeatable (default: the key figures).")
 @click.option("--all", "every", is_flag=True, help="Compare all metrics.")

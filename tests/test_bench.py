@@ -483,6 +483,7 @@ def test_an_allocator_that_cannot_have_such_pages_has_its_line(tmp_path: Path, c
 
 # --- what ships ----------------------------------------------------------------------------------------------------------
 
+
 def published_and_ours(stem: str, tmp_path: Path) -> dict[str, list[tuple[float, float]]]:
     """(published, ours) of a shipped configuration, by the note's first word."""
     document = execute(load(ROOT / "configs" / "reproduce" / f"{stem}.yaml"), tmp_path, report=False).document

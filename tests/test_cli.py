@@ -220,7 +220,8 @@ def test_run_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, good: str, t
     assert cli.execute(arguments) == 1
     loaded = seen.pop("loaded")
     assert [case.name for case in loaded.cases] == ["small"]  # type: ignore[attr-defined]
-    assert seen == {"out": tmp_path, "again": True, "jobs": 2, "trace": Path("t.log"), "check": True, "quiet": True}
+    wanted = {"out": tmp_path, "again": True, "jobs": 2, "trace": Path("t.log"), "check": True, "quiet": True}
+    assert seen == {**wanted, "retry_failed": False, "cluster": None}
 
 
 def test_other_commands_reach_their_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from sim.config.schema import Config, Published
 from sim.errors import UserError
 from sim.experiment.case import Case
+from sim.experiment.inputs import moved
 from sim.folders import REPORT_FILE, SCHEMA, existing, prepare_folder, read_json, write_folder, write_into
 from sim.progress import reporter
 from sim.results import Identity, hash_path, identify, to_json, version
@@ -116,9 +117,7 @@ class Plan:
 
     def case(self, line: Mapping[str, Any], hashes: dict[Path, str]) -> Case:
         """A case ready to run, whose ID is the planned one.  UserError if an input file has changed."""
-        from sim.experiment.dask import relocated
-
-        config = relocated(Config.from_dict({**self.document["base"], **line["changed"]}), self.places)
+        config = Config.from_dict(moved({**self.document["base"], **line["changed"]}, self.places))
         found = identify(config, line["full"], hashes)
         if found.id != line["id"]:
             for path, (place, digest) in self.document["inputs"].items():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 
 from sim.errors import UserError
 from sim.experiment.case import Answer, Unit, do_unit
+from sim.experiment.inputs import Inputs, relocated, with_contents
 from sim.experiment.place import AHEAD, Place
-from sim.results import hash_path, version
+from sim.results import version
 from sim.workers import USER_ERROR, cores
 
 WAIT_S = 30  # for the first worker
-MOST_SENT = 256 << 20  # bytes of input files that are sent along; more must be on a file system that the workers share
 _LOCAL = re.compile(r"local(?::(\d+))?")
 
 
@@ -38,7 +37,7 @@ def open_cluster(where: str, jobs: int | None, inputs: Sequence[Path]) -> Iterat
         except TimeoutError:
             raise UserError(f"--cluster {where}: the scheduler has no worker after {WAIT_S} s; start one: dask worker ADDRESS") from None
         _same_version(client, where)
-        files = _payload(inputs)
+        files = with_contents(inputs)
         client.register_plugin(_plugin(distributed, files), name="mempress-inputs")
         executor = stack.enter_context(_Cluster(client))
         slots = max(1, sum(client.nthreads().values()))
@@ -91,63 +90,7 @@ def _same_version(client: Any, where: str) -> None:
             raise UserError(f"--cluster {where}: worker {worker} has mempress {theirs}, and this is {mine}; install the same on both")
 
 
-# ---------------------------------------------------------------- input files
-
-
-class Inputs:
-    """What a worker needs of the input files: their hashes, and their bytes unless there are too many.
-
-    paths  as the configurations name them -> (sha256 of the content, {file below it, or "": bytes} or None)
-    """
-
-    def __init__(self, paths: Mapping[str, tuple[str, Mapping[str, bytes] | None]]) -> None:
-        self.paths = dict(paths)
-
-    def settle(self, folder: str) -> dict[str, str]:
-        """On a worker: path as named -> where it is here; what is missing is written below `folder`.
-
-        What neither is there nor was sent is left out.
-        """
-        found = {}
-        for path, (digest, files) in self.paths.items():
-            if _has(path, digest):
-                found[path] = path
-            elif files is not None:
-                found[path] = _written(Path(folder), Path(path).name, digest, files)
-        return found
-
-
-def _has(path: str, digest: str) -> bool:
-    try:
-        return os.path.exists(path) and hash_path(Path(path)) == digest
-    except (OSError, UserError):
-        return False
-
-
-def _written(folder: Path, name: str, digest: str, files: Mapping[str, bytes]) -> str:
-    """A file or a folder of files below `folder`, made once."""
-    target = folder / digest[:16] / name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=target.parent))
-        for inner, data in files.items():
-            place = partial / name / inner if inner else partial / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
-        with contextlib.suppress(OSError):  # somebody else was quicker
-            (partial / name).rename(target)
-    return str(target)
-
-
-def _payload(paths: Sequence[Path]) -> Inputs:
-    size = 0
-    found: dict[str, tuple[str, Mapping[str, bytes] | None]] = {}
-    for path in paths:
-        inside = {"": path} if path.is_file() else {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_file()}
-        size += sum(p.stat().st_size for p in inside.values())
-        data = {name: p.read_bytes() for name, p in inside.items()} if size <= MOST_SENT else None
-        found[str(path)] = (hash_path(path), data)
-    return Inputs(found)
+# ---------------------------------------------------------------- calls
 
 
 def _plugin(distributed: Any, inputs: Inputs) -> Any:
@@ -160,28 +103,6 @@ def _plugin(distributed: Any, inputs: Inputs) -> Any:
             worker.mempress_inputs = inputs.settle(os.path.join(worker.local_directory, "mempress-inputs"))
 
     return SettleInputs()
-
-
-# ---------------------------------------------------------------- calls
-
-
-def relocated(config: Any, places: Mapping[str, str]) -> Any:
-    """A configuration whose input files are elsewhere: path as named -> where it is."""
-    if all(path == place for path, place in places.items()):
-        return config
-    from sim.config.schema import Config
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: moved(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [moved(item) for item in value]
-        if not isinstance(value, str):
-            return value
-        file, colon, name = value.rpartition(":")  # a plug-in is FILE:NAME
-        return f"{places[file]}:{name}" if colon and file in places else places.get(value, value)
-
-    return Config.from_dict(moved(config.resolved()))
 
 
 def do_unit_there(unit: Unit) -> Answer:

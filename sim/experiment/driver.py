@@ -40,19 +40,17 @@ class _Going:
         return [] if self.failures else [number for number in range(self.wanted) if number not in self.asked]
 
     def complete(self, step: int) -> list[Replication] | None:
-        """Its replications, if these are enough; else `wanted` grows by `step` at least, and None."""
-        if any(number not in self.there for number in range(self.wanted)):
-            return None
+        """Its replications, if these are enough; else None, and `wanted` has grown by `step` at most, beyond what is there."""
         precision = self.case.config.precision
-        if precision is None:
-            return [self.there[number] for number in range(self.wanted)]
-        values = [self.there[number].scalars.get(precision.metric) for number in range(self.wanted)]
-        enough = stop_at(values, precision.half_width, precision.relative, precision.least, precision.most)
-        if enough is not None:
-            return [self.there[number] for number in range(enough)]
-        guess = needed(values, precision.half_width, precision.relative) or 0
-        more = max(1, min(guess - self.wanted, step))
-        self.wanted = min(self.wanted + more, precision.most)
+        while all(number in self.there for number in range(self.wanted)):
+            if precision is None:
+                return [self.there[number] for number in range(self.wanted)]
+            values = [self.there[number].scalars.get(precision.metric) for number in range(self.wanted)]
+            enough = stop_at(values, precision.half_width, precision.relative, precision.least, precision.most)
+            if enough is not None:
+                return [self.there[number] for number in range(enough)]
+            guess = needed(values, precision.half_width, precision.relative) or 0
+            self.wanted = min(self.wanted + max(1, min(guess - self.wanted, step)), precision.most)
         return None
 
 
