@@ -79,9 +79,29 @@ def run(
     from sim.config.load import load
 
     loaded = load(config, sets)
+    if loaded.config.fleet is not None:
+        from sim.fleet.command import run_instead
+
+        return run_instead(config, sets, out, again, jobs, trace, check_every or int(check), quiet)
     from sim.run import run as run_loaded
 
     return run_loaded(loaded, out=out, again=again, jobs=jobs, trace=trace, check=check_every or int(check), quiet=quiet)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the fleet's folder is made."
+)
+@click.option("--again", is_flag=True, help="Simulate again what is there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def fleet(config: str, sets: tuple[str, ...], out: Path, again: bool, jobs: int | None, quiet: bool) -> int:
+    """Draw the VMs of CONFIG's `fleet:`, simulate each with every setting, and write figures over the fleet."""
+    from sim.fleet.command import fleet as run_fleet
+
+    return run_fleet(config, sets, out, again, jobs, quiet)
 
 
 @cli.command()

@@ -154,6 +154,11 @@ def _sweep(config: Any) -> Iterator[Problem]:
             seen.add(name)
 
 
+def _fleet(config: Any) -> Iterator[Problem]:
+    if _get(config, "fleet") is not None and _get(config, "sweep") is not None:
+        yield Problem(("sweep",), "a sweep beside a fleet", "one of the two; fleet.settings varies keys too", at_key=True)
+
+
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _sweep) for problem in check(config)]
+    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _sweep, _fleet) for problem in check(config)]

@@ -51,14 +51,17 @@ def _special(path: str, info: Any) -> Iterator[Row]:
     if key is not None:
         yield Row(f"{path}[]", key.option(path) if key.default != REQUIRED else key.option(path)._replace(default=info.default))
     for found in _classes(annotation):
-        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep", "density") else ".NAME" if path == "devices" else "[]"
+        named = ".NAME" if getattr(annotation, "__origin__", None) is dict else "[]"
+        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep", "fleet", "density") else named
         if issubclass(found, Section):
             yield from rows(found, f"{path}{mark}.")
         elif issubclass(found, Part):
             default = REQUIRED if info.is_required() or mark else info.default
             yield Row(path + mark, Option("kind", f"part:{found.folder}", "", default, (found.__doc__ or "").splitlines()[0]))
-    if path.endswith((".grid", ".set")):
-        doc = "dotted key -> list of values" if path.endswith(".grid") else "dotted key -> value"
+    if path.endswith((".grid", ".set", ".draw", ".settings")):
+        doc = {"set": "dotted key -> value", "draw": "dotted key -> distribution (docs/fleet.md)"}.get(
+            path.rpartition(".")[2], "dotted key -> list of values"
+        )
         yield Row(path, Option(path.rpartition(".")[2], "group", "", {}, doc))
 
 

@@ -207,6 +207,33 @@ class Sweep(Section):
     cases: list[SweepCase] = []
 
 
+class FleetTemplate(Section):
+    """A kind of VM in a fleet: how frequent it is, the keys that it sets, and what it draws."""
+
+    weight: Annotated[float, Key("float", "", "its share among the templates' weights", "", 0)] = 1.0
+    set: dict[str, Any] = {}
+    draw: dict[str, Any] = {}
+
+
+class FleetTarget(Section):
+    """What a figure of a VM should be, and for which share of the VMs."""
+
+    most: Annotated[float | None, Key("float", "", "at most this, in the unit of the figure", default=None)] = None
+    least: Annotated[float | None, Key("float", "", "at least this", default=None)] = None
+    share: Annotated[float, Key("float", "", "for this share of the VMs", _CHOICE, 0, 1)] = 0.98
+
+
+class Fleet(Section):
+    """Many VMs drawn from distributions, each simulated with every setting.  Keys are dotted, as for --set (docs/fleet.md)."""
+
+    vms: Annotated[int, Key("int", "", "number of VMs; each is simulated once with every setting, whatever `replications` says", "", 1)]
+    draw: dict[str, Any] = {}
+    templates: dict[Annotated[str, AfterValidator(_safe_name)], FleetTemplate] = {}
+    settings: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    targets: dict[str, FleetTarget] = {}
+    metrics: list[Annotated[str, Key("str", "", "a figure to show beside the usual ones")]] = []
+
+
 class Published(Section):
     """A published figure, printed beside the simulated one."""
 
@@ -295,6 +322,7 @@ class Config(Section):
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
     output: Output = as_written({})
     sweep: Sweep | None = None
+    fleet: Fleet | None = None
     published: list[Published] = []
 
     @model_validator(mode="after")

@@ -167,7 +167,10 @@ def _nested(path: Sequence[str], value: Node, at: Where) -> Node:
     return value
 
 
-_WHOLE = (("machine", "sysctl"), ("sweep", "grid"), ("sweep", "cases", "*", "set"))
+_WHOLE = (
+    *(("machine", "sysctl"), ("sweep", "grid"), ("sweep", "cases", "*", "set")),
+    *(("fleet", "draw"), ("fleet", "settings"), ("fleet", "templates", "*", "set"), ("fleet", "templates", "*", "draw")),
+)
 
 
 def split_key(text: str) -> tuple[str, ...]:
