@@ -45,6 +45,9 @@ def _item_key(annotation: Any) -> Key | None:
     return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, Key)), None)
 
 
+_ONE = ("swap", "sweep", "fleet", "density", "reclaim.cold_age")  # sections that may be missing
+
+
 def _special(path: str, info: Any) -> Iterator[Row]:
     annotation = info.annotation
     key = _item_key(annotation)
@@ -52,7 +55,7 @@ def _special(path: str, info: Any) -> Iterator[Row]:
         yield Row(f"{path}[]", key.option(path) if key.default != REQUIRED else key.option(path)._replace(default=info.default))
     for found in _classes(annotation):
         named = ".NAME" if getattr(annotation, "__origin__", None) is dict else "[]"
-        mark = "" if isinstance(annotation, type) or path in ("swap", "sweep", "fleet", "density") else named
+        mark = "" if isinstance(annotation, type) or path in _ONE else named
         if issubclass(found, Section):
             yield from rows(found, f"{path}{mark}.")
         elif issubclass(found, Part):

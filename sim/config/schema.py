@@ -140,10 +140,23 @@ class Machine(Section):
         return self
 
 
+class ColdAge(Section):
+    """Pages that were not used for a while go to the backend, before memory is short (docs/fleet.md)."""
+
+    threshold: Annotated[
+        Time,
+        Key("time", "ns", "idle time after which a page is stored, rounded up to whole scans; never = only look", "", 1, default="never"),
+    ] = as_written("never")
+    scan_period: Annotated[
+        Time, Key("time", "ns", "time between two scans of all anonymous pages", "Lagar-Cavilla et al., ASPLOS 2019", 1_000_000)
+    ] = as_written("120s")
+
+
 class Reclaim(Section):
     """How memory is reclaimed."""
 
     policy: PolicyName = as_written("linux-lru")
+    cold_age: ColdAge | None = None
 
 
 class Swap(Section):

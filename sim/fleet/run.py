@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sim.errors import UserError
+from models.errors import InputError
 from sim.fleet.figures import derive, figures
 from sim.fleet.plan import Job, Plan
 from sim.fleet.store import Store
@@ -58,8 +58,8 @@ def _work(work: _Work, report: Report) -> _Done:
     config = work.job.config
     try:
         found = work.simulate(config, 0, check=0, trace=None, progress=report)
-    except (UserError, AssertionError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError) as error:
-        name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    except (InputError, AssertionError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError) as error:
+        name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return _Done({}, 0.0, 0, f"{name}{error}")
     scalars = derive(found.scalars, int(config.machine.memory), int(config.machine.page_size))
     return _Done(scalars, found.simulated_s, found.accesses, "")
