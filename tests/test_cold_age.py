@@ -38,7 +38,8 @@ workloads:
 - name: app
   kind: daily
   rate: 200
-  part: {kind: zipf, alpha: 1.2, size: 12MiB, fill: true, accesses: 100000000}
+  fill: true
+  part: {kind: zipf, alpha: 1.2, size: 12MiB, accesses: 100000000}
 output: {interval: 10s}
 """
 
@@ -290,14 +291,14 @@ def ops_of(folder: Path, *sets: str) -> tuple[np.ndarray, np.ndarray]:
     """op and cpu_ns of the whole stream of the workload."""
     path = folder / "cold.yaml"
     path.write_text(HEAD)
-    _, (workload,) = plan_of(load(path, sets).config, 0, False)
+    _, (workload,) = plan_of(load(path, ("workloads.app.fill=false", *sets)).config, 0, False)
     chunks = list(workload.program.processes[0].chunks())
     return np.concatenate([chunk[0] for chunk in chunks]), np.concatenate([chunk[2] for chunk in chunks])
 
 
 def test_a_day_has_its_curve(tmp_path: Path) -> None:
     """Peak 100/s at 14 h, 20/s at 2 h; the mean of a cosine is the middle, 60/s: 5,184,000 ops a day of 24 h, here 24 minutes."""
-    part = "workloads.app.part={kind: uniform, size: 4MiB, accesses: 100000, fill: false}"
+    part = "workloads.app.part={kind: uniform, size: 4MiB, accesses: 100000}"
     sets = ["workloads.app.rate=100", "workloads.app.low=0.2", "workloads.app.period=24min", "workloads.app.peak=14min", part]
     op, cpu = ops_of(tmp_path, *sets)
     bursts = np.diff(np.concatenate(([-1], np.flatnonzero(op == SLEEP)))) - 1
@@ -311,17 +312,25 @@ def test_a_day_has_its_curve(tmp_path: Path) -> None:
 
 def test_a_listed_curve_and_a_slow_rate(tmp_path: Path) -> None:
     """Loads 0, 1 by turns over four quarters of a day of 4 minutes, at 0.5 ops a second: a triangle with mean 1/2."""
-    part = "workloads.app.part={kind: uniform, size: 4MiB, accesses: 600, fill: false}"
+    part = "workloads.app.part={kind: uniform, size: 4MiB, accesses: 600}"
     op, _ = ops_of(tmp_path, "workloads.app.rate=0.5", "workloads.app.curve=[0, 1, 0, 1]", "workloads.app.period=4min", part)
     bursts = np.diff(np.concatenate(([-1], np.flatnonzero(op == SLEEP)))) - 1
     assert bursts.max() == 1
     assert bursts[:2160].sum() == pytest.approx(0.5 * 0.5 * 2160, rel=0.03)
 
 
-def test_the_fill_is_not_paced(tmp_path: Path) -> None:
-    op, _ = ops_of(tmp_path, "workloads.app.part={kind: uniform, size: 4MiB, fill: true, accesses: 100}")
-    assert int(np.flatnonzero(op == SLEEP)[0]) >= 1024
-    assert (op[:1024] == WRITE).all()
+def test_the_fill_is_not_paced_and_covers_every_part(tmp_path: Path) -> None:
+    """A mix of 4 MiB and, from 8 MiB on, 1 MiB: 1280 pages are written at once, whatever the parts' weights."""
+    parts = "[{kind: uniform, size: 4MiB}, {kind: loop, size: 1MiB, offset: 8MiB}]"
+    path = tmp_path / "cold.yaml"
+    path.write_text(
+        HEAD.replace("{kind: zipf, alpha: 1.2, size: 12MiB, accesses: 100000000}", f"{{kind: mix, weights: [1, 0], parts: {parts}}}")
+    )
+    _, (workload,) = plan_of(load(path).config, 0, False)
+    op, page, _ = (np.concatenate(column) for column in zip(*workload.program.processes[0].chunks(), strict=True))
+    assert (op[:1280] == WRITE).all()
+    assert page[:1280].tolist() == [*range(1024), *range(2048, 2304)]
+    assert (op[1280:] != SLEEP).sum() == 1024  # the other part has no share
 
 
 @pytest.mark.parametrize(

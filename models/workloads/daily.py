@@ -14,8 +14,8 @@ import numpy as np
 
 from models.errors import InputError
 from models.registry import resolve
-from models.workloads import draws
 from models.workloads.parts import _Puller
+from models.workloads.patterns import _fill
 from models.workloads.program import LARGEST_THINK, to_pages
 from models.workloads.stream import SLEEP, Chunk, Context, Process, Program
 
@@ -47,11 +47,11 @@ def listed(period: int, values: list[float]) -> Curve:
     return load
 
 
-def filled(part: Any, page_size: int) -> int:
-    """Ops with which a part, and the parts in it, first write their pages."""
+def regions(part: Any, page_size: int) -> list[tuple[int, int]]:
+    """First page and pages of the memory of a pattern, and of those in a mix or in phases."""
     options = part.options
-    own = to_pages(options["size"], page_size) if options.get("fill") else 0
-    return own + sum(filled(inner, page_size) for inner in options.get("parts") or [])
+    own = [(options["offset"] // page_size, to_pages(options["size"], page_size))] if "fill" in options and "size" in options else []
+    return own + [region for inner in options.get("parts") or [] for region in regions(inner, page_size)]
 
 
 def _counts(options: dict[str, Any], load: Curve, first: int, n: int) -> np.ndarray:
@@ -73,14 +73,10 @@ def _burst(ops: Chunk, counts: np.ndarray, interval: int) -> Chunk:
     return np.insert(op, ends, SLEEP), np.insert(page, ends, 0), np.insert(cpu, ends, sleep)
 
 
-def _paced(part: Process, options: dict[str, Any], load: Curve, ahead: int) -> Iterator[Chunk]:
+def _paced(part: Process, options: dict[str, Any], load: Curve, page_size: int, fill: list[tuple[int, int]]) -> Iterator[Chunk]:
+    for first, pages in fill:
+        yield from _fill(pages, first, page_size)
     puller = _Puller(part)
-    while ahead > 0:
-        n = puller.available(min(ahead, draws.CHUNK))
-        if n == 0:
-            return
-        yield puller.take(n)
-        ahead -= n
     number = 0
     most = options["rate"] * options["interval"] / 1e9
     intervals = max(1, min(MOST_INTERVALS, int(MOST_OPS / most)))
@@ -117,6 +113,6 @@ def build(options: dict[str, Any], context: Context) -> Program:
         raise InputError(f"workload daily: interval {options['interval']} ns is above {LARGEST_THINK} ns")
     load = _curve(options)
     process = program.processes[0]
-    ahead = filled(part, context.page_size)
-    paced = process._replace(name="daily", chunks=lambda: _paced(process, options, load, ahead), ops=None)
+    fill = regions(part, context.page_size) if options["fill"] else []
+    paced = process._replace(name="daily", chunks=lambda: _paced(process, options, load, context.page_size, fill), ops=None)
     return program._replace(processes=(paced,))

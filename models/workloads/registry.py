@@ -85,8 +85,9 @@ REGISTRY = (
         "another workload in bursts whose rate follows a curve over the day",
         _OWN,
         (
-            Option("part", "part:workloads", "", REQUIRED, "what it does; its `fill` is done at once, at the start"),
+            Option("part", "part:workloads", "", REQUIRED, "what it does"),
             Option("rate", "float", "1/s", 1000.0, "ops a second at the peak", "", 1e-6, 1e9),
+            Option("fill", "bool", "", False, "first write every page of the patterns in it once, at once (their own `fill` is paced)"),
             Option("interval", "time", "ns", "1s", "time between two bursts, at most 4.29 s", "choice", 1000),
             Option("low", "float", "", 0.3, "load at its lowest, as a share of the peak's", "choice", 0, 1),
             Option("peak", "time", "ns", "14h", "time of day of the peak", "choice", 0),
