@@ -26,7 +26,7 @@ from sim.fleet.intervals import holm, paired, quantile, ratio, wilson
 from sim.fleet.plan import load_fleet
 from sim.fleet.run import FLEET_FILE, VMS_FILE, execute
 from sim.fleet.store import Store
-from sim.results import Replication
+from sim.results import Replication, identify
 
 ROOT = Path(__file__).parent.parent
 HEAD = """
@@ -134,11 +134,13 @@ def test_settings_see_the_same_vms(tmp_path: Path) -> None:
     plan = load_fleet(written(tmp_path, FLEET))
     assert [name for name, _ in plan.settings] == ["backend=none", "backend=zcache"]
     for first, second in zip(plan.jobs[::2], plan.jobs[1::2], strict=True):
-        assert (first.vm, first.config.seed, first.config.workloads) == (second.vm, second.config.seed, second.config.workloads)
-        assert (first.config.backend.kind, second.config.backend.kind) == ("none", "zcache")
-        assert first.config.replications == 1
-        assert first.config.fleet is None
-    assert len({job.config.seed for job in plan.jobs}) == 12
+        one, other = plan.drawer.config(first), plan.drawer.config(second)
+        assert (first.vm, one.seed, one.workloads) == (second.vm, other.seed, other.workloads)
+        assert (one.backend.kind, other.backend.kind) == ("none", "zcache")
+        assert one.replications == 1
+        assert one.fleet is None
+        assert identify(one).id == first.id
+    assert len({plan.drawer.config(job).seed for job in plan.jobs}) == 12
 
 
 def test_templates_are_drawn_by_weight_and_draw_for_themselves(tmp_path: Path) -> None:
@@ -159,8 +161,9 @@ fleet:
     assert abs(share - 0.75) < 4 * math.sqrt(0.75 * 0.25 / 400)
     assert {vm.template for vm in plan.vms} == {"batch", "web"}
     for vm, job in zip(plan.vms, plan.jobs, strict=True):
-        assert (job.config.workloads[0].kind == "uniform") == (vm.template == "web")
-        assert (job.config.machine.memory == 32 << 20) == (vm.template == "batch")
+        config = plan.drawer.config(job)
+        assert (config.workloads[0].kind == "uniform") == (vm.template == "web")
+        assert (config.machine.memory == 32 << 20) == (vm.template == "batch")
 
 
 @pytest.mark.parametrize(

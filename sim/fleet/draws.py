@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import accumulate
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -106,22 +107,43 @@ def _choice(path: Path, values: Node, weights: Node | None) -> Choice:
 
 
 def _quantiles(shape: str, p: Mapping[str, float]) -> tuple[Callable[[float], float], Callable[[float], float]]:
-    """Quantile function and distribution function."""
+    """Quantile function and distribution function; neither is a lambda, since workers may have to be sent them."""
     if shape == "uniform":
-        low, span = p["low"], p["high"] - p["low"]
-        return (lambda u: low + u * span), (lambda x: 0.0)
+        return partial(_line, p["low"], p["high"] - p["low"]), _nothing
     if shape == "loguniform":
-        first, log_span = math.log(p["low"]), math.log(p["high"] / p["low"])
-        return (lambda u: math.exp(first + u * log_span)), (lambda x: 0.0)
+        return partial(_exponential, math.log(p["low"]), math.log(p["high"] / p["low"])), _nothing
     if shape == "normal":
-        mean, sd = p["mean"], p["sd"]
-        return (lambda u: mean + sd * _normal(u)), (lambda x: _NORMAL.cdf((x - mean) / sd))
-    middle, sigma = math.log(p["median"]), p["sigma"]
-    return (lambda u: math.exp(middle + sigma * _normal(u))), (lambda x: _NORMAL.cdf((math.log(x) - middle) / sigma) if x > 0 else 0.0)
+        return partial(_normal, p["mean"], p["sd"]), partial(_normal_share, p["mean"], p["sd"])
+    middle = math.log(p["median"])
+    return partial(_lognormal, middle, p["sigma"]), partial(_lognormal_share, middle, p["sigma"])
 
 
-def _normal(u: float) -> float:
-    return _NORMAL.inv_cdf(min(max(u, 1e-16), 1 - 1e-16))
+def _line(low: float, span: float, u: float) -> float:
+    return low + u * span
+
+
+def _exponential(low: float, span: float, u: float) -> float:
+    return math.exp(low + u * span)
+
+
+def _normal(mean: float, sd: float, u: float) -> float:
+    return mean + sd * _NORMAL.inv_cdf(min(max(u, 1e-16), 1 - 1e-16))
+
+
+def _lognormal(middle: float, sigma: float, u: float) -> float:
+    return math.exp(_normal(middle, sigma, u))
+
+
+def _nothing(_x: float) -> float:
+    return 0.0
+
+
+def _normal_share(mean: float, sd: float, x: float) -> float:
+    return _NORMAL.cdf((x - mean) / sd)
+
+
+def _lognormal_share(middle: float, sigma: float, x: float) -> float:
+    return _normal_share(middle, sigma, math.log(x)) if x > 0 else 0.0
 
 
 def _check(path: Path, shape: str, p: Mapping[str, float]) -> None:

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from models.errors import InputError
 from sim.fleet.figures import derive, figures
-from sim.fleet.plan import Job, Plan
+from sim.fleet.plan import Drawer, Job, Plan
 from sim.fleet.store import Store
 from sim.fleet.tables import print_fleet, vms_csv
 from sim.folders import PROVENANCE_FILE, REPORT_FILE, SCHEMA, existing, prepare_folder, read_json, write_folder
 from sim.progress import Progress, Quiet, Reporter, reporter
-from sim.results import Replication, digest_of, identify, slug, to_json, version
+from sim.results import Replication, digest_of, slug, to_json, version
 from sim.run import provenance
 from sim.workers import JobError, Report, run_jobs
 
@@ -41,6 +41,7 @@ class _Work(NamedTuple):
     """One run for a worker."""
 
     simulate: Simulate
+    drawer: Drawer
     job: Job
 
 
@@ -55,8 +56,8 @@ class _Done(NamedTuple):
 
 def _work(work: _Work, report: Report) -> _Done:
     """Simulate one VM; a failure is a result too, so that the others go on."""
-    config = work.job.config
     try:
+        config = work.drawer.config(work.job)
         found = work.simulate(config, 0, check=0, trace=None, progress=report)
     except (InputError, AssertionError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError) as error:
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
@@ -71,8 +72,8 @@ def _simulate(
     """Simulate the jobs `todo` and keep what they give; returns what went wrong, by job."""
     if simulate is None:
         machine = import_module("sim.machine")
-        for index in todo:  # compiled here, once, before workers start
-            machine.prepare(plan.jobs[index].config)
+        for config in plan.kinds:  # compiled here, once, before workers start
+            machine.prepare(config)
         machine.report_compile_time()
         simulate = machine.simulate
     assert simulate is not None
@@ -83,7 +84,7 @@ def _simulate(
         shown.update(number, progress)
 
     try:
-        for done in run_jobs(_work, [_Work(simulate, plan.jobs[index]) for index in todo], jobs, heard):
+        for done in run_jobs(_work, [_Work(simulate, plan.drawer, plan.jobs[index]) for index in todo], jobs, heard):
             result: _Done = done.result
             index = todo[done.job]
             shown.finished(done.job, result.simulated_s, result.accesses)
@@ -100,7 +101,7 @@ def _document(plan: Plan, ids: Sequence[str], found: dict[str, dict[str, float]]
     """The contents of fleet.json."""
     times = len(plan.settings)
     rows = [[found.get(ids[k]) for k in range(s, len(ids), times)] for s in range(times)]
-    memory = [[float(job.config.machine.memory) for job in plan.jobs[s::times]] for s in range(times)]
+    memory = [[float(job.memory) for job in plan.jobs[s::times]] for s in range(times)]
     written = plan.config.resolved(written=True)
     return {
         "schema": SCHEMA,
@@ -145,8 +146,7 @@ def execute(
     started = time.time()
     out = Path(out)
     prepare_folder(out)
-    hashes: dict[Path, str] = {}
-    ids = [identify(job.config, None, hashes).id for job in plan.jobs]
+    ids = [job.id for job in plan.jobs]
     name = f"{slug(plan.config.name)}-{_identity(plan, ids)}"
     there = existing(out, name, FLEET_FILE)
     if there is not None and not again and not there["failures"]:
