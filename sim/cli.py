@@ -156,7 +156,13 @@ def check(config: str, sets: tuple[str, ...]) -> int:
     from sim.config.load import any_load
     from sim.config.text import checked
 
-    _echo(checked(any_load(config, sets)))
+    loaded = any_load(config, sets)
+    drawn: Iterable[str] = ()
+    if getattr(loaded.config, "fleet", None) is not None:
+        from sim.fleet.command import drawn_vms
+
+        drawn = drawn_vms(config, sets)
+    _echo((*checked(loaded), *drawn))
     return DONE
 
 

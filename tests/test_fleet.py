@@ -24,8 +24,9 @@ from sim.fleet.draws import Continuous, Wrong, distribution
 from sim.fleet.figures import derive, differences, target_of
 from sim.fleet.intervals import holm, paired, quantile, ratio, wilson
 from sim.fleet.plan import load_fleet
-from sim.fleet.run import FLEET_FILE, VMS_FILE, execute
+from sim.fleet.run import execute
 from sim.fleet.store import Store
+from sim.folders import FLEET_FILE, VMS_FILE
 from sim.results import Replication, identify
 
 ROOT = Path(__file__).parent.parent
@@ -377,6 +378,19 @@ def test_the_command_gives_the_same_bytes_with_any_number_of_workers(tmp_path: P
         assert (one / name).read_bytes() == (two / name).read_bytes()
     document = json.loads((one / FLEET_FILE).read_text())
     assert document["metrics"]["swap_traffic"]["settings"][0]["n"] == 4
+
+
+def test_check_shows_what_is_drawn_and_report_writes_the_page_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, FLEET)
+    assert command_line(["check", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "12 VMs with 2 settings, 24 runs: nothing wrong" in shown
+    assert "VM 4  workloads.app.size=" in shown
+    outcome = execute(load_fleet(path), tmp_path / "out", simulate=fake, jobs=1)
+    page = outcome.report.read_text()
+    outcome.report.unlink()
+    assert command_line(["report", str(outcome.folder)]) == 0
+    assert outcome.report.read_text() == page
 
 
 def test_run_of_a_fleet_takes_no_options_of_a_single_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

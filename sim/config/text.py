@@ -47,6 +47,8 @@ def checked(loaded: Any) -> Iterator[str]:
 
 
 def _cases(loaded: Loaded) -> Iterator[str]:
+    if loaded.config.fleet is not None:
+        return  # sim.fleet.command says what is drawn
     if loaded.config.sweep is not None:
         yield from ("case  " + case.name for case in loaded.cases[:50])
         if len(loaded.cases) > 50:

@@ -10,7 +10,7 @@ from typing import Any
 from sim.errors import UserError
 from sim.fleet.figures import PERCENTILES
 from sim.fleet.tables import difference_cell, span, target_cell, target_text
-from sim.folders import read_json
+from sim.folders import FLEET_FILE, VMS_FILE, read_json
 from sim.results import to_json
 
 Document = Mapping[str, Any]
@@ -98,7 +98,6 @@ def fleet_page(folder: Path) -> str:
     """The text of report.html."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from sim.fleet.run import FLEET_FILE, VMS_FILE
     from sim.report import HERE, read_provenance
 
     document = read_json(folder / FLEET_FILE)
