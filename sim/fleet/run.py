@@ -59,7 +59,7 @@ def _work(work: _Work, report: Report) -> _Done:
     try:
         config = work.drawer.config(work.job)
         found = work.simulate(config, 0, check=0, trace=None, progress=report)
-    except (InputError, AssertionError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # whatever went wrong, it is this VM's, and is told with it
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return _Done({}, 0.0, 0, f"{name}{error}")
     scalars = derive(found.scalars, int(config.machine.memory), int(config.machine.page_size))
