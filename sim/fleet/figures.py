@@ -51,9 +51,11 @@ def derive(scalars: Scalars, memory: int, page_size: int) -> dict[str, float]:
 
 
 def shown(fleet: Fleet, rows: Rows) -> list[str]:
-    """The figures to show, those that some VM has: of the targets, asked for, usual."""
-    there = {name for setting in rows for scalars in setting if scalars is not None for name in scalars}
-    return [name for name in dict.fromkeys((*fleet.targets, *fleet.metrics, *USUAL)) if name in there]
+    """The figures to show, those that some VM has: of the targets, asked for, and the usual ones that are not 0 everywhere."""
+    every = [scalars for setting in rows for scalars in setting if scalars is not None]
+    there = {name for scalars in every for name in scalars}
+    usual = [name for name in USUAL if any(scalars.get(name) for scalars in every)]
+    return [name for name in dict.fromkeys((*fleet.targets, *fleet.metrics, *usual)) if name in there]
 
 
 def _values(setting: Sequence[Scalars | None], name: str) -> list[float]:

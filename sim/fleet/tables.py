@@ -46,9 +46,9 @@ def span(interval: Mapping[str, float | None]) -> str:
 
 def target_text(name: str, target: Document) -> str:
     """What a target asks for, in words."""
-    bound = f"at most {plain(target['most'])}" if target["most"] is not None else f"at least {plain(target['least'])}"
+    bound = f"at most {target['most']:g}" if target["most"] is not None else f"at least {target['least']:g}"
     unit = metric(name).unit
-    return f"{name} {bound}{' ' + unit if unit else ''} for {plain(100 * target['share'])} % of the VMs"
+    return f"{name} {bound}{' ' + unit if unit else ''} for {100 * target['share']:g} % of the VMs"
 
 
 def target_cell(found: Document) -> str:
