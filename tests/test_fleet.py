@@ -398,3 +398,16 @@ def test_run_of_a_fleet_takes_no_options_of_a_single_run(tmp_path: Path, capsys:
     assert "--set fleet=null" in capsys.readouterr().err
     assert command_line(["fleet", str(written(tmp_path, "")), "--out", str(tmp_path)]) == 2
     assert "use mempress run" in capsys.readouterr().err
+
+
+def test_a_killed_fleet_goes_on_and_gives_the_same(tmp_path: Path) -> None:
+    """What was kept before a kill -9 in the middle of a line is the file up to there."""
+    path = written(tmp_path, FLEET)
+    whole = execute(load_fleet(path), tmp_path / "whole", simulate=fake, jobs=1)
+    kept = (tmp_path / "whole" / ".tiny.fleet" / "runs.jsonl").read_bytes()
+    (tmp_path / "killed" / ".tiny.fleet").mkdir(parents=True)
+    (tmp_path / "killed" / ".tiny.fleet" / "runs.jsonl").write_bytes(kept[: len(kept) // 2])
+    found = execute(load_fleet(path), tmp_path / "killed", simulate=fake, jobs=1)
+    assert 0 < found.reused < 24
+    for name in (FLEET_FILE, VMS_FILE):
+        assert (found.folder / name).read_bytes() == (whole.folder / name).read_bytes()
