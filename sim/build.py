@@ -86,6 +86,7 @@ COST_COLUMNS = {
     "page_lookup": st.C_LOOKUP,
     "copy_user": st.C_USER_KIB,
     "slab": st.C_SLAB,
+    "age_page": st.C_AGE,
 }
 
 

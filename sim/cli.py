@@ -82,9 +82,29 @@ def run(config: str, sets: tuple[str, ...], out: Path, check: bool, check_every:
     from sim.config.load import load
 
     loaded = load(config, sets)
+    if loaded.config.fleet is not None:
+        from sim.fleet.command import run_instead
+
+        return run_instead(config, sets, out, **options)
     from sim.run import run as run_loaded
 
     return run_loaded(loaded, out=out, **options)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the fleet's folder is made."
+)
+@click.option("--again", is_flag=True, help="Simulate again what is there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def fleet(config: str, sets: tuple[str, ...], out: Path, again: bool, jobs: int | None, quiet: bool) -> int:
+    """Draw the VMs of CONFIG's `fleet:`, simulate each with every setting, and write figures over the fleet."""
+    from sim.fleet.command import fleet as run_fleet
+
+    return run_fleet(config, sets, out, again, jobs, quiet)
 
 
 @cli.command()
@@ -139,7 +159,13 @@ def check(config: str, sets: tuple[str, ...]) -> int:
     from sim.config.load import any_load
     from sim.config.text import checked
 
-    _echo(checked(any_load(config, sets)))
+    loaded = any_load(config, sets)
+    drawn: Iterable[str] = ()
+    if getattr(loaded.config, "fleet", None) is not None:
+        from sim.fleet.command import drawn_vms
+
+        drawn = drawn_vms(config, sets)
+    _echo((*checked(loaded), *drawn))
     return DONE
 
 
@@ -263,6 +289,7 @@ def export(
     return command(sweep, to, Request(names, where, sort, limit, failed, units))
 
 
+@cli.command()
 @click.argument("places", metavar="A B...", nargs=-1, required=True)
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this metric; repeatable (default: the key figures).")
 @click.option("--all", "every", is_flag=True, help="Compare all metrics.")

@@ -12,6 +12,7 @@ from models.memory import state as st
 from models.vmstat import INDEX, NAMES
 from sim.actors.disk import WAYS, Counters
 from sim.actors.sampler import CLEANCACHE
+from sim.collect_cold import cold_scalars
 from sim.metrics import reclaimed_name
 from sim.results import Histogram
 from sim.statistics import quantile_of_histogram
@@ -48,6 +49,7 @@ class Mark(NamedTuple):
     stolen: Array
     clean: dict[str, int]
     files_written: int
+    cold: Array | None
 
 
 def _clean_counters(vm: Vm) -> dict[str, int]:
@@ -72,6 +74,7 @@ def mark(vm: Vm, sampler: Sampler) -> Mark:
         vm.arrays.stolen.copy(),
         _clean_counters(vm),
         int(vm.num[fi.FILES_WRITTEN]),
+        None if vm.kreclaimd is None else vm.kreclaimd.num.copy(),
     )
 
 
@@ -226,7 +229,8 @@ def _pool(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark, sampler: Sa
 def _times(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark, seconds: float) -> None:
     cpu = end.cpu - begin.cpu
     for purpose, name in enumerate(st.PURPOSES):
-        scalars[f"cpu_{name}"] = int(cpu[purpose]) / SECOND
+        if name != "cold" or vm.kreclaimd is not None:
+            scalars[f"cpu_{name}"] = int(cpu[purpose]) / SECOND
     scalars["cpu_idle"] = seconds * vm.cpus.count - (end.busy - begin.busy) / SECOND
     names = ("psi_memory_some", "psi_memory_full", "psi_io_some", "psi_io_full", "psi_cpu_some")
     for name, before, after in zip(names, begin.psi, end.psi, strict=True):
@@ -270,6 +274,8 @@ def scalars_of(vm: Vm, begin: Mark, end: Mark, sampler: Sampler) -> dict[str, fl
     _times(scalars, vm, begin, end, seconds)
     _files(scalars, d, vm, begin, end, sampler)
     _clean(scalars, begin, end, sampler)
+    if vm.kreclaimd is not None and begin.cold is not None:
+        scalars.update(cold_scalars(vm.kreclaimd, begin.now, begin.cold))
     _reclaimed(scalars, vm, begin, end)
     for name, disk in vm.disks.items():
         _device(scalars, disk, begin.disks[name], end.disks[name])

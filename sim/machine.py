@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from simpy import Event
 
@@ -21,12 +22,13 @@ from models.workloads.stream import file_spans
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
+from sim.actors.kreclaimd import Kreclaimd
 from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
 from sim.actors.task import Task
 from sim.build import Plan, build
 from sim.collect import Mark, histograms_of, mark, scalars_of
-from sim.config.schema import Config
+from sim.config.schema import ColdAge, Config
 from sim.errors import UserError
 from sim.events import EventLog
 from sim.plan import WorkloadPlan, files_device, plan_devices, plan_of
@@ -112,6 +114,13 @@ def _checked(vm: Vm, every: int) -> None:
     vm.after_every_step = look
 
 
+def _start_kreclaimd(vm: Vm, settings: ColdAge) -> None:
+    threshold: Any = settings.threshold
+    vm.kreclaimd = Kreclaimd(vm, 0 if threshold == "never" else int(threshold), int(settings.scan_period))
+    vm.env.process(vm.kreclaimd.run())
+    vm.env.process(vm.kreclaimd.watch())
+
+
 def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[Vm, list[list[Task]]]:
     """A VM at time 0 with its device, kswapd and tasks."""
     machine = config.machine
@@ -124,6 +133,8 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     vm.env.process(vm.kswapd.run())
     vm.flusher = Flusher(vm)
     vm.env.process(vm.flusher.run())
+    if config.reclaim.cold_age is not None:
+        _start_kreclaimd(vm, config.reclaim.cold_age)
     groups = _tasks(vm, workloads)
     _start(vm, workloads, groups)
     return vm, groups

@@ -24,7 +24,7 @@ from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 
 # Parts of sim that look at results, and do not decide them.
-_ANALYSIS = ("report", "compare", "table", "tune", "sensitivity")
+_ANALYSIS = ("report", "compare", "table", "tune", "sensitivity", "fleet")
 _ANALYSIS_FILES = ("statistics/paired.py", "statistics/effects.py", "statistics/multiple.py", "cli.py")
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -24,6 +24,7 @@ from sim.actors.psi import Psi
 
 if TYPE_CHECKING:
     from sim.actors.flusher import Flusher
+    from sim.actors.kreclaimd import Kreclaimd
     from sim.actors.kswapd import Kswapd
     from sim.actors.task import Task
 
@@ -107,6 +108,7 @@ class Vm:
         self.file_shift: list[int] = (file[:, fi.DEVICE_PAGE] - file[:, fi.FIRST]).tolist()  # from there to its place on the device
         self.kswapd: Kswapd | None = None
         self.flusher: Flusher | None = None
+        self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for

@@ -10,6 +10,7 @@ compiled; elsewhere, and when one is replaced, they are spawned.  The jobs thems
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -30,6 +31,7 @@ from sim.progress import Progress
 Report = Callable[[Progress], None]
 Work = Callable[[Any, Report], Any]
 
+AHEAD = 2  # calls handed over for each worker, so that none waits for the parent
 LOOK_EVERY_S = 0.1  # how often a waiting parent looks at the progress of its jobs
 RESULT, USER_ERROR, FAILURE = range(3)  # how an attempt ended
 _PROGRESS, _DONE, _UNSENT = range(3)  # what a worker says
@@ -116,6 +118,7 @@ def _worker(pipe: Connection, inherited: Sequence[Connection]) -> None:
     """Body of a worker process: one call after another, until the parent closes the pipe."""
     global _report
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends us
+    gc.freeze()  # what the parent had stays: a collection after a job need not look at it, nor copy its pages
     for other in inherited:
         other.close()  # or the other workers would not notice the parent's end
     _report = lambda progress: pipe.send((_PROGRESS, tuple(progress)))  # noqa: E731
@@ -327,14 +330,19 @@ def run_jobs(
         return
     pool = Pool(wanted)
     try:
-        yield from _over(pool, work, jobs, hear)
+        yield from _over(pool, work, jobs, AHEAD * wanted, hear)
     finally:
         pool.cancel()
 
 
-def _over(pool: Pool, work: Work, jobs: Sequence[Any], hear: Callable[[int, Progress], None]) -> Iterator[Done]:
-    futures = {pool.submit(attempt, work, job): number for number, job in enumerate(jobs)}
-    while futures:
+def _over(pool: Pool, work: Work, jobs: Sequence[Any], most: int, hear: Callable[[int, Progress], None]) -> Iterator[Done]:
+    """At most so many jobs are handed over at once: each is a copy in memory."""
+    futures: dict[Future[Any], int] = {}
+    following = 0
+    while futures or following < len(jobs):
+        while following < len(jobs) and len(futures) < most:
+            futures[pool.submit(attempt, work, jobs[following])] = following
+            following += 1
         done, _ = wait_for(futures, LOOK_EVERY_S, FIRST_COMPLETED)
         for future, progress in list(pool.latest.items()):
             if future in futures:

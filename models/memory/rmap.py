@@ -94,9 +94,16 @@ def references(pages, f):
         if p < 0:
             return 0
         entry = pte[p]
-        if entry <= 0 or entry >> st.PTE_SHIFT != f or entry & st.PTE_ACCESSED == 0:
+        if entry <= 0 or entry >> st.PTE_SHIFT != f:
             return 0
+        flags = int64(pages.frame[f, st.FLAGS])
+        if flags & st.YOUNG:  # the scan of idle ages has taken the bit
+            pages.frame[f, st.FLAGS] = flags & ~st.YOUNG
+        if entry & st.PTE_ACCESSED == 0:
+            return 1 if flags & st.YOUNG else 0
         pte[p] = entry & ~st.PTE_ACCESSED
+        if flags & st.IDLE:
+            pages.frame[f, st.FLAGS] = flags & ~(st.YOUNG | st.IDLE)
         return 1
     found = 0
     mapping = int64(pages.frame[f, st.MAPS])

@@ -97,6 +97,7 @@ COSTS = (
     Option("page_lookup", "time", "ns", "60ns", "finding, adding or mapping one page of the page cache", _SERVER, 0),
     Option("copy_user", "time", "ns per KiB", "25ns", "copying between page cache and a process (about 40 GB/s, warm)", _SERVER, 0),
     Option("slab", "time", "ns", "50ns", "allocating or freeing one object of the kernel's", _SERVER, 0),
+    Option("age_page", "time", "ns", "30ns", "looking at one page's accessed bit in a scan of idle ages", "a choice of this model", 0),
     Option("wakeup", "time", "ns", "1500ns", "waking and switching to another thread", _SERVER, 0),
 )
 

@@ -41,6 +41,10 @@ FROM_DISK = 2048  # of a file's page: its content was read from the device or a 
 BUFFERS = 4096  # of a file's page: it has buffer heads
 TO_WRITE = 8192  # of a dirty page of a file: an fsync that began when it was dirty will write it
 AWAITED = 16384  # of a page of a file: somebody waits for its read and holds it, so that it cannot be reclaimed before it is used
+AGED = 2048  # of an anonymous page: it was there at the last scan of idle ages (the bit is FROM_DISK of a file's page)
+IDLE = 4096  # of an anonymous page: not used since that scan, as far as reclaim has seen (BUFFERS of a file's)
+INCOMPRESSIBLE = 8192  # of an anonymous page: the backend refused it when it was cold, and it was not written since (TO_WRITE of a file's)
+YOUNG = 32768  # of an anonymous page: the scan of idle ages took its accessed bit, which reclaim has yet to count
 KIND_SHIFT = 16
 FREE, ANON, FILE, POOL, TABLE, SLAB = 0, 1, 2, 3, 4, 5  # kinds; TABLE: page tables
 
@@ -99,15 +103,15 @@ NUMBERS = 96  # from 32 on: models.memory.file_state
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
 C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
 C_ALLOCATOR, C_TMEM, C_COMPRESS, C_DECOMPRESS = range(12, 16)
-C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB = range(16, 20)
+C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB, C_AGE = range(16, 21)
 COSTS = 24
 
 # --- cpu: ns by purpose (int64) -------------------------------------------------------------------------------------
 BY_USER, BY_FAULT, BY_KSWAPD, BY_DIRECT, BY_COMPRESS, BY_DECOMPRESS, BY_COPY, BY_ALLOCATOR, BY_IO, BY_EXIT = range(10)
-BY_FILE, BY_SLAB, BY_FLUSHER = 10, 11, 12
+BY_FILE, BY_SLAB, BY_FLUSHER, BY_COLD = 10, 11, 12, 13
 PURPOSES = (
     *("user", "fault", "kswapd", "direct", "compress", "decompress", "copy", "allocator", "io", "exit"),
-    *("file", "slab", "flusher"),
+    *("file", "slab", "flusher", "cold"),
 )
 
 # --- ring: one I/O request wanted: columns (int64) ------------------------------------------------------------------

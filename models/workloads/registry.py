@@ -80,6 +80,23 @@ REGISTRY = (
         ),
     ),
     Entry(
+        "daily",
+        "models.workloads.daily:build",
+        "another workload in bursts whose rate follows a curve over the day",
+        _OWN,
+        (
+            Option("part", "part:workloads", "", REQUIRED, "what it does"),
+            Option("rate", "float", "1/s", 1000.0, "ops a second at the peak", "", 1e-6, 1e9),
+            Option("fill", "bool", "", False, "first write every page of the patterns in it once, at once (their own `fill` is paced)"),
+            Option("interval", "time", "ns", "1s", "time between two bursts, at most 4.29 s", "choice", 1000),
+            Option("low", "float", "", 0.3, "load at its lowest, as a share of the peak's", "choice", 0, 1),
+            Option("peak", "time", "ns", "14h", "time of day of the peak", "choice", 0),
+            Option("clock", "time", "ns", "0s", "time of day at which it starts", "", 0),
+            Option("period", "time", "ns", "24h", "length of a day", "", 1_000_000),
+            Option("curve", "list:float", "", None, "instead of low and peak: loads at equal distances over the day, from midnight on"),
+        ),
+    ),
+    Entry(
         "trace",
         "models.workloads.trace:build",
         "page accesses of a real program from a file; gz, xz and bz2 are read directly",

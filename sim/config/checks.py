@@ -177,6 +177,35 @@ def missing_owner(metric: str, tasks: Iterable[str], devices: Iterable[str]) -> 
     yield Problem(("replications", "metric"), show(metric), f"the figure of a {noun} that there is: {one_of(known)}", nearest(owner, known))
 
 
+def _cold_age(config: Any) -> Iterator[Problem]:
+    settings = _get(config, "reclaim", "cold_age")
+    try:
+        threshold, period = _time_or(settings, "threshold", "never"), _time_or(settings, "scan_period", "120s")
+    except units.UnitError:
+        return
+    if settings is None or threshold is None or not period:
+        return
+    path: Path = ("reclaim", "cold_age", "threshold")
+    if not period <= threshold <= 255 * period:
+        span = f"{units.format_time(period)} to {units.format_time(255 * period)}"
+        yield Problem(path, units.format_time(threshold), f"from one to 255 scan periods: {span}")
+    backend = _kind(_get(config, "backend")) or "none"
+    if backend == "none" or _clean_only(config):
+        yield Problem(path, units.format_time(threshold), "a backend that takes swapped pages (backend: zcache), or never", at_key=True)
+
+
+def _time_or(settings: Any, name: str, default: str) -> int | None:
+    """A time in ns, the default where it is missing; None for a word."""
+    value = _get(settings, name) or default
+    return None if value == "never" else _time(value)
+
+
+def _fleet(config: Any) -> Iterator[Problem]:
+    if _get(config, "fleet") is not None and _get(config, "sweep") is not None:
+        yield Problem(("sweep",), "a sweep beside a fleet", "one of the two; fleet.settings varies keys too", at_key=True)
+
+
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    return [problem for check in (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep) for problem in check(config)]
+    every = (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep, _cold_age, _fleet)
+    return [problem for check in every for problem in check(config)]

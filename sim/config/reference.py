@@ -39,6 +39,8 @@ def rows(section: type[Section] = Config, prefix: str = "") -> Iterator[Row]:
 _MAPPINGS = {
     "grid": "dotted key -> list of values, or `{values: [...], when: {...}}`",
     "set": "dotted key -> value",
+    "draw": "dotted key -> distribution (docs/fleet.md)",
+    "settings": "dotted key -> list of values, or `{values: [...], when: {...}}`",
     "keys": "dotted key -> range `{low: ..., high: ..., scale: linear, step: ...}`, or list of values",
 }
 SAMPLED = ("sweep.random", "sweep.lhs", "sweep.sobol")
@@ -56,6 +58,9 @@ def _item_key(annotation: Any) -> Key | None:
     return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, Key)), None)
 
 
+_ONE = ("swap", "sweep", "fleet", "density", "reclaim.cold_age")  # sections that may be missing
+
+
 def _mapped_key(annotation: Any) -> KeyAs | None:
     """What describes the values of a mapping."""
     item = annotation.__args__[1] if getattr(annotation, "__origin__", None) is dict else None
@@ -68,9 +73,8 @@ def _special(path: str, info: Any) -> Iterator[Row]:
     if key is not None:
         yield Row(f"{path}[]", key.option(path) if key.default != REQUIRED else key.option(path)._replace(default=info.default))
     for found in _classes(annotation):
-        mark = (
-            "" if isinstance(annotation, type) or path in ("swap", "sweep", "density", *SAMPLED) else ".NAME" if path == "devices" else "[]"
-        )
+        named = ".NAME" if getattr(annotation, "__origin__", None) is dict else "[]"
+        mark = "" if isinstance(annotation, type) or path in (*_ONE, *SAMPLED) else named
         if issubclass(found, Section):
             yield from rows(found, f"{path}{mark}.")
         elif issubclass(found, Part):

@@ -83,10 +83,23 @@ class Machine(Section):
         return self
 
 
+class ColdAge(Section):
+    """Pages that were not used for a while go to the backend, before memory is short (docs/fleet.md)."""
+
+    threshold: Annotated[
+        Time,
+        Key("time", "ns", "idle time after which a page is stored, rounded up to whole scans; never = only look", "", 1, default="never"),
+    ] = as_written("never")
+    scan_period: Annotated[
+        Time, Key("time", "ns", "time between two scans of all anonymous pages", "Lagar-Cavilla et al., ASPLOS 2019", 1_000_000)
+    ] = as_written("120s")
+
+
 class Reclaim(Section):
     """How memory is reclaimed."""
 
     policy: PolicyName = as_written("linux-lru")
+    cold_age: ColdAge | None = None
 
 
 class Swap(Section):
@@ -134,6 +147,33 @@ class Output(Section):
 
     interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", CHOICE, 1000)] = as_written("100ms")
     record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", CHOICE)] = False
+
+
+class FleetTemplate(Section):
+    """A kind of VM in a fleet: how frequent it is, the keys that it sets, and what it draws."""
+
+    weight: Annotated[float, Key("float", "", "its share among the templates' weights", "", 0)] = 1.0
+    set: dict[str, Any] = {}
+    draw: dict[str, Any] = {}
+
+
+class FleetTarget(Section):
+    """What a figure of a VM should be, and for which share of the VMs."""
+
+    most: Annotated[float | None, Key("float", "", "at most this, in the unit of the figure", default=None)] = None
+    least: Annotated[float | None, Key("float", "", "at least this", default=None)] = None
+    share: Annotated[float, Key("float", "", "for this share of the VMs", CHOICE, 0, 1)] = 0.98
+
+
+class Fleet(Section):
+    """Many VMs drawn from distributions, each simulated with every setting.  Keys are dotted, as for --set (docs/fleet.md)."""
+
+    vms: Annotated[int, Key("int", "", "number of VMs; each is simulated once with every setting, whatever `replications` says", "", 1)]
+    draw: dict[str, Any] = {}
+    templates: dict[Annotated[str, AfterValidator(part_name)], FleetTemplate] = {}
+    settings: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    targets: dict[str, FleetTarget] = {}
+    metrics: list[Annotated[str, Key("str", "", "a figure to show beside the usual ones")]] = []
 
 
 class Published(Section):
@@ -246,6 +286,7 @@ class Config(Section):
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
     output: Output = as_written({})
     sweep: Sweep | None = None
+    fleet: Fleet | None = None
     published: list[Published] = []
 
     @model_validator(mode="after")

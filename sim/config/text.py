@@ -50,6 +50,8 @@ def checked(loaded: Any) -> Iterator[str]:
 
 
 def _cases(loaded: Loaded) -> Iterator[str]:
+    if loaded.config.fleet is not None:
+        return  # sim.fleet.command says what is drawn
     if loaded.config.sweep is not None:
         yield from (f"case  {case.name}{_more(case)}" for case in loaded.cases[:_FIRST_CASES])
         if len(loaded.cases) > _FIRST_CASES:

@@ -18,9 +18,9 @@ from typing import Any
 from sim.errors import UserError
 from sim.experiment.case import Answer, Unit, do_unit
 from sim.experiment.inputs import Inputs, relocated, with_contents
-from sim.experiment.place import AHEAD, Place
+from sim.experiment.place import Place
 from sim.results import version
-from sim.workers import USER_ERROR, cores
+from sim.workers import AHEAD, USER_ERROR, cores
 
 WAIT_S = 30  # for the first worker
 _LOCAL = re.compile(r"local(?::(\d+))?")

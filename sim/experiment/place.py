@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sim.progress import Progress
-from sim.workers import Inline, Pool, cores
-
-AHEAD = 2  # calls handed over for each worker, so that none waits for the parent
+from sim.workers import AHEAD, Inline, Pool, cores
 
 
 class Place(NamedTuple):
