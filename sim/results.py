@@ -191,11 +191,21 @@ def digest_of(value: Any) -> str:
 # ---------------------------------------------------------------- text of the files
 
 
+_quoted = json.encoder.encode_basestring_ascii
+
+
 def to_json(value: Any, depth: int = 0) -> str:
     """JSON with one line per innermost list or mapping; floats as repr, NaN and infinities as null."""
+    kind = type(value)
+    if kind is float:  # most values are: json.dumps takes ten times as long for the same text
+        return repr(value) if math.isfinite(value) else "null"
+    if kind is int:
+        return repr(value)
+    if kind is str:
+        return _quoted(value)
     pad, inner = "  " * depth, "  " * (depth + 1)
     if isinstance(value, Mapping):
-        items = [f"{json.dumps(str(key))}: {to_json(item, depth + 1)}" for key, item in value.items()]
+        items = [f"{_quoted(str(key))}: {to_json(item, depth + 1)}" for key, item in value.items()]
         if not any(isinstance(item, Mapping | list | tuple) for item in value.values()):
             return "{" + ", ".join(items) + "}" if len(items) < 9 else "{\n" + ",\n".join(inner + i for i in items) + f"\n{pad}}}"
         return "{\n" + ",\n".join(inner + item for item in items) + f"\n{pad}}}"

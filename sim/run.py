@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -272,6 +273,7 @@ def provenance(started: float, command: Sequence[str] | None = None) -> dict[str
     }
 
 
+@cache
 def _installed(name: str) -> str:
     try:
         return metadata.version(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -44,7 +45,11 @@ def open_place(cluster: str | None, jobs: int | None, calls: int, inputs: Sequen
     workers = min(jobs or cores(), calls)
     if workers <= 1:
         hear: list[Callable[[Progress], None]] = []
-        yield Place(Inline(lambda progress: hear[-1](progress) if hear else None), 1, {}, hear)
+        gc.freeze()  # what is there stays: the collection after each simulation (do_unit) then takes 2 ms instead of 70
+        try:
+            yield Place(Inline(lambda progress: hear[-1](progress) if hear else None), 1, {}, hear)
+        finally:
+            gc.unfreeze()
         return
     with Pool(workers) as pool:
         yield Place(pool, AHEAD * workers, pool.latest, [])

@@ -208,7 +208,10 @@ def _crossing(axes: Any, along: Factor, lines: Factor, table: Sequence[Sequence[
         axes.plot([p for p, _ in there], [v.mean for _, v in there], color=colour, marker="o", markersize=3.5, label=clip(label, 14))
         for place, level in there:
             axes.vlines(place, level.mean - (level.half or 0), level.mean + (level.half or 0), color=colour, linewidth=1)
-    axes.set_xticks(range(len(along.levels)), [clip(text, width) for text in along.levels], fontsize=8.5)
+    if any(len(text) > width for text in along.levels):  # names that would be cut stand at an angle
+        axes.set_xticks(range(len(along.levels)), [clip(text, 16) for text in along.levels], fontsize=8, rotation=20, ha="right")
+    else:
+        axes.set_xticks(range(len(along.levels)), along.levels, fontsize=8.5)
     axes.set_xlim(-0.3, len(along.levels) - 0.7)
     axes.legend(loc="best", fontsize=8, handlelength=1.2)
 
