@@ -118,9 +118,7 @@ def main() -> None:
     one_process, two_processes = independent(loaded, 1), independent(loaded, 2)
     print(f"{runs} runs, one worker                          {one:8.2f} s, of which simulations {inside:.2f} s")
     print(f"overhead of a run                              {1e3 * (one - inside) / runs:8.2f} ms (the report: {report:.1f} s once)")
-    print(
-        f"independent processes, 1 and 2                 {one_process:8.2f} s {two_processes:8.2f} s, {one_process / two_processes:.3f} times"
-    )
+    print(f"independent processes, 1 and 2     {one_process:8.2f} s {two_processes:8.2f} s, {one_process / two_processes:.3f} times")
     print(f"sweep with 1 and 2 workers                     {one:8.2f} s {two:8.2f} s, {one / two:.3f} times")
     print(f"of the scaling that independent processes have {100 * (one / two) / (one_process / two_processes):8.1f} %")
     print(f"memory of a worker at most                     {memory:8.0f} MB")

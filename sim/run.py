@@ -288,6 +288,8 @@ def run(loaded: Any, out: Path, *, quiet: bool = False, **options: Any) -> int:
     """
     shown = reporter(quiet)
     start = time.monotonic()
+    for note in loaded.notes:
+        shown.note(note)
     options.setdefault("command", ["mempress", *sys.argv[1:]])
     try:
         outcome = execute(loaded, out, reporter=shown, **options)

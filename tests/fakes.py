@@ -72,6 +72,7 @@ class FakeLoaded:
     cases: list[FakeCase]
     path: Path = Path("demo.yaml")
     origin: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def loaded(replications: int = 3, backends: tuple[str, ...] = ("none",), **more: Any) -> FakeLoaded:

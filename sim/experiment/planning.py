@@ -93,7 +93,7 @@ def plan(
     workers = min(jobs or cores(), max(simulations, 1))
     for line in _listing(cases, {case.identity.folder for case in missing}, everything):
         print(line, file=stream)
-    for note in getattr(loaded, "notes", []):
+    for note in loaded.notes:
         print(f"note: {note}", file=stream)
     least = sum(_least(case) for case in distinct)
     span = f"{simulations:,}" if least == simulations else f"{least:,} to {simulations:,}"
