@@ -299,6 +299,21 @@ def test_values_of_one_key_over_the_settings_of_the_others(results: Path) -> Non
     assert difference.found.relative.estimate == pytest.approx(-10, abs=0.5)
 
 
+def test_cases_that_do_not_set_the_key_are_left_out_and_named(results: Path) -> None:
+    """An allocator varies only where there is a pool: the case without one is no value of it."""
+    path = results / "demo-abc" / "sweep.json"
+    sweep = json.loads(path.read_text())
+    kinds = {"none": {}, "zcache": {"backend.persistent.allocator": "xvmalloc"}}
+    for case in sweep["cases"]:
+        case["labels"] |= kinds[case["labels"]["backend.kind"]]
+    sweep["cases"][1]["labels"] |= {"backend.kind": "zcache", "backend.persistent.allocator": "zbud"}
+    path.write_text(json.dumps(sweep))
+    found = resolve([str(results / "demo-abc")], by="allocator")
+    assert [side.name for side in found.sides] == ["allocator=zbud", "allocator=xvmalloc"]
+    assert [len(side.runs) for side in found.sides] == [1, 1]
+    assert any(note.startswith("left out, since they do not set backend.persistent.allocator: backend=none") for note in found.notes)
+
+
 def test_keys_that_change_together_are_said(results: Path) -> None:
     path = results / "demo-abc" / "sweep.json"
     sweep = json.loads(path.read_text())

@@ -157,6 +157,10 @@ def _values(folder: Path, sweep: Document, runs: list[tuple[Document, Document]]
     tied = _tied(key, runs)
     others = [name for name in _swept(runs) if name != key and name not in tied]
     blocks: dict[tuple[str, ...], dict[str, Document]] = {}
+    without = [case["name"] for case, _ in runs if key not in case["labels"]]
+    if without and len(without) < len(runs):
+        notes.append(f"left out, since they do not set {key}: {_some(without)}")
+        runs = [(case, run) for case, run in runs if key in case["labels"]]
     for case, run in runs:
         labels = case["labels"]
         place = tuple(str(labels.get(name, "")) for name in others)

@@ -177,8 +177,8 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     if any(run["replications"] > 1 for run in outcome.documents):
         console.print("Means over the replications, ± half of the 95 % interval.", style="dim")
     if outcome.reused:
-        what = "This run was" if len(outcome.cases) == 1 else f"{len(outcome.reused)} of {len(outcome.cases)} cases were"
-        console.print(f"{what} there already and was not repeated (--again repeats it).", style="dim")
+        what = "This run is" if len(outcome.cases) == 1 else f"{len(outcome.reused)} of {len(outcome.cases)} cases are"
+        console.print(f"{what} there already: not simulated again (--again does).", style="dim")
     console.print(f"results  {outcome.folder}", soft_wrap=True, markup=False)
     console.print(f"report   {outcome.report}", soft_wrap=True, markup=False)
     console.print(f"took     {duration(seconds) if seconds >= 10 else f'{seconds:.1f} s'}", markup=False)
