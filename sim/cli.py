@@ -245,6 +245,22 @@ def plan(config: str, sets: tuple[str, ...], **options: Any) -> int:
 
 
 @cli.command()
+@_CONFIG
+@_SETS
+@click.option("--budget", type=click.IntRange(1), default=None, help="Simulations in all, instead of tune.budget.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the folder is made.")
+@click.option("--again", is_flag=True, help="Tune again what is there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--cluster", metavar="WHERE", help="On a Dask cluster, as for run.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def tune(config: str, sets: tuple[str, ...], out: Path, **options: Any) -> int:
+    """Look for the settings of CONFIG's `tune:` that make its objective least, and print them as Linux wants them."""
+    from sim.tune.command import tune as look
+
+    return look(config, sets, out, **options)
+
+
+@cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("others", nargs=-1, metavar="[RESULTS]...", type=click.Path(path_type=Path))
 def gather(folder: Path, others: tuple[Path, ...]) -> int:

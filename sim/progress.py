@@ -78,7 +78,11 @@ class Tally:
         self._simulated_s = 0.0
 
     def start(self, title: str, runs: int) -> None:
+        """From here on, this many runs; what was counted before is forgotten."""
         self.title, self.runs, self.started = title, runs, time.monotonic()
+        self.done_runs = self.failed_runs = self._accesses = 0
+        self._simulated_s = 0.0
+        self._latest.clear()
 
     def update(self, run: int, progress: Progress) -> None:
         self._latest[run] = progress
@@ -216,7 +220,7 @@ class Bar:
     def _draw(self) -> None:
         self._drawn = time.monotonic()
         state = f"{self._tally.text()}, {duration(self._tally.left_s)} left"
-        self._shown().update(self._task, completed=self._tally.fraction, state=state, refresh=True)
+        self._shown().update(self._task, description=self._tally.title, completed=self._tally.fraction, state=state, refresh=True)
 
     def start(self, title: str, runs: int) -> None:
         self._tally.start(title, runs)

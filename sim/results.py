@@ -23,6 +23,8 @@ from sim.folders import POOL_FILE, PROVENANCE_FILE, RUN_FILE, SCHEMA, SERIES_FIL
 from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 
+# Sections that say what to do with runs, not what a run is.
+NOT_IN_ID = ("tune", "sensitivity", "fleet")
 # Parts of sim that look at results, and do not decide them.
 _ANALYSIS = ("report", "compare", "table", "tune", "sensitivity", "fleet")
 _ANALYSIS_FILES = ("statistics/paired.py", "statistics/effects.py", "statistics/multiple.py", "cli.py")
@@ -177,7 +179,7 @@ def identify(config: RunConfig, name: str | None = None, hashes: dict[Path, str]
     names = _short_names(files)
     spelt = {str(file): short for file, short in names.items()}
     spelt.update({str(Path(file)): names[Path(file).resolve()] for file in config.input_files()})
-    portable = _portable(config.resolved(), spelt)
+    portable = _portable({key: value for key, value in config.resolved().items() if key not in NOT_IN_ID}, spelt)
     inputs = {names[file]: hashes[file] for file in files}
     return Identity(name or config.name, digest_of({"config": portable, "inputs": inputs, "version": version()}), portable, inputs)
 

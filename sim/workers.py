@@ -82,6 +82,7 @@ def _nobody(_: Progress) -> None:
 
 
 _report: Report = _nobody
+_shared: tuple[Work, Sequence[Any]] | None = None  # what forked workers have of `run_jobs`: its work and its jobs
 
 
 def report(progress: Progress) -> None:
@@ -99,6 +100,17 @@ def attempt(work: Work, job: Any) -> tuple[int, Any]:
         return FAILURE, (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
+def _numbered(number: int) -> tuple[int, Any]:
+    """The attempt at a job that this worker was forked with."""
+    assert _shared is not None
+    work, jobs = _shared
+    try:
+        job = jobs[number]
+    except Exception as error:
+        return FAILURE, (f"{type(error).__name__}: {error}", traceback.format_exc())
+    return attempt(work, job)
+
+
 def _is_for_people(error: Exception) -> bool:
     from models.errors import InputError
 
@@ -114,9 +126,10 @@ def _call(payload: bytes) -> tuple[bool, Any]:
         return False, error
 
 
-def _worker(pipe: Connection, inherited: Sequence[Connection]) -> None:
+def _worker(pipe: Connection, inherited: Sequence[Connection], shared: tuple[Work, Sequence[Any]] | None = None) -> None:
     """Body of a worker process: one call after another, until the parent closes the pipe."""
-    global _report
+    global _report, _shared
+    _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends us
     gc.freeze()  # what the parent had stays: a collection after a job need not look at it, nor copy its pages
     for other in inherited:
@@ -171,7 +184,8 @@ class Pool(Executor):
     (`cancel`) ends the workers at once.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, shared: tuple[Work, Sequence[Any]] | None = None) -> None:
+        """shared: what workers are to have without its being sent; only those that are forked from the start get it (`forked`)."""
         self.latest: dict[Future[Any], Progress] = {}
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Future[Any], bytes]] = deque()
@@ -179,8 +193,9 @@ class Pool(Executor):
         self._members: dict[Connection, _Member] = {}
         self._closing = self._ending = False
         self._size = workers
+        self.forked = start_method() == "fork"
         for _ in range(workers):
-            self._start()
+            self._start(shared)
         self._bell, self._ring = multiprocessing.Pipe(duplex=False)
         self._thread = threading.Thread(target=self._manage, name="mempress-pool", daemon=True)
         self._thread.start()
@@ -221,12 +236,12 @@ class Pool(Executor):
 
     # ---- the thread that talks with the workers
 
-    def _start(self) -> None:
+    def _start(self, shared: tuple[Work, Sequence[Any]] | None = None) -> None:
         method = start_method()
         context: Any = multiprocessing.get_context(method)
         mine, theirs = context.Pipe()
         inherited = [*self._members, mine] if method == "fork" else []
-        process = context.Process(target=_worker, args=(theirs, inherited), daemon=True)
+        process = context.Process(target=_worker, args=(theirs, inherited, shared if method == "fork" else None), daemon=True)
         process.start()
         theirs.close()
         self._members[mine] = _Member(process, mine)
@@ -247,7 +262,10 @@ class Pool(Executor):
     def _feed(self) -> None:
         """Give every free worker a call; workers that were lost are replaced while there are calls."""
         while self._waiting and len(self._members) < self._size:
-            self._start()
+            try:
+                self._start()
+            except Exception as error:
+                self._cannot_start(error)
         for pipe in [pipe for pipe in self._members if pipe not in self._doing]:
             with self._lock:
                 while self._waiting and not self._waiting[0][0].set_running_or_notify_cancel():
@@ -260,6 +278,18 @@ class Pool(Executor):
                 pipe.send_bytes(payload)
             except OSError:
                 self._lost(pipe)
+
+    def _cannot_start(self, error: Exception) -> None:
+        """Go on with the workers that there are; without any, nothing more can be done."""
+        self._size = len(self._members)
+        with self._lock:
+            lost = [] if self._members else [future for future, _ in self._waiting]
+            if lost:
+                self._waiting.clear()
+                self._closing = True
+        for future in lost:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(WorkerDied(f"no worker can be started: {error}"))
 
     def _heard(self, pipe: Connection) -> None:
         """Take one message of a worker."""
@@ -328,7 +358,7 @@ def run_jobs(
             inline = Inline(lambda p, n=number: hear(n, p))  # type: ignore[misc]
             yield Done(number, _result(number, inline.submit(attempt, work, job)))
         return
-    pool = Pool(wanted)
+    pool = Pool(wanted, (work, jobs))
     try:
         yield from _over(pool, work, jobs, AHEAD * wanted, hear)
     finally:
@@ -336,12 +366,13 @@ def run_jobs(
 
 
 def _over(pool: Pool, work: Work, jobs: Sequence[Any], most: int, hear: Callable[[int, Progress], None]) -> Iterator[Done]:
-    """At most so many jobs are handed over at once: each is a copy in memory."""
+    """At most so many jobs are handed over at once: unless the workers were forked with them, each is a copy in memory."""
     futures: dict[Future[Any], int] = {}
     following = 0
     while futures or following < len(jobs):
         while following < len(jobs) and len(futures) < most:
-            futures[pool.submit(attempt, work, jobs[following])] = following
+            call = pool.submit(_numbered, following) if pool.forked else pool.submit(attempt, work, jobs[following])
+            futures[call] = following
             following += 1
         done, _ = wait_for(futures, LOOK_EVERY_S, FIRST_COMPLETED)
         for future, progress in list(pool.latest.items()):

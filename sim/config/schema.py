@@ -31,6 +31,7 @@ from sim.config.section import as_written as as_written
 from sim.config.section import file_name as file_name
 from sim.config.sweep_schema import Sweep as Sweep
 from sim.config.sweep_schema import SweepCase as SweepCase
+from sim.config.sweep_schema import Tune as Tune
 
 if TYPE_CHECKING:
 
@@ -287,6 +288,7 @@ class Config(Section):
     output: Output = as_written({})
     sweep: Sweep | None = None
     fleet: Fleet | None = None
+    tune: Tune | None = None
     published: list[Published] = []
 
     @model_validator(mode="after")

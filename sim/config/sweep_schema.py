@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from sim.config.parts import Key
 from sim.config.problems import Problem, fail, show, unknown_key, wrong
-from sim.config.section import CHOICE, MAX_RUNS, KeyAs, Section, file_name, section_of
+from sim.config.section import CHOICE, MAX_RUNS, KeyAs, Section, as_written, file_name, section_of
 
 _BOUNDS = ("min", "max")
 _CONDITION = "a mapping of dotted keys to a value, a list of values, or {min: ..., max: ...}; or a list of such mappings"
@@ -114,39 +114,71 @@ def _several(count: int) -> str:
     return f"{count} value{'' if count == 1 else 's'}"
 
 
+SpreadKeys = Annotated[
+    dict[
+        str,
+        Annotated[
+            Any,
+            KeyAs(
+                "str",
+                "",
+                "where its values lie",
+                read=_spread,
+                schema={
+                    "anyOf": [
+                        _VALUES,
+                        {
+                            "type": "object",
+                            "properties": {"low": _SCALAR, "high": _SCALAR, "scale": {"enum": ["linear", "log"]}, "step": _SCALAR},
+                            "required": ["low", "high"],
+                            "additionalProperties": False,
+                        },
+                    ]
+                },
+            ),
+        ],
+    ],
+    Field(min_length=1),
+]
+
+
 class Sampled(Section):
     """Random values of several keys at once."""
 
     samples: Annotated[int, Key("int", "", "number of samples", "", 1, MAX_RUNS)]
-    keys: Annotated[
-        dict[
-            str,
-            Annotated[
-                Any,
-                KeyAs(
-                    "str",
-                    "",
-                    "where its values lie",
-                    read=_spread,
-                    schema={
-                        "anyOf": [
-                            _VALUES,
-                            {
-                                "type": "object",
-                                "properties": {"low": _SCALAR, "high": _SCALAR, "scale": {"enum": ["linear", "log"]}, "step": _SCALAR},
-                                "required": ["low", "high"],
-                                "additionalProperties": False,
-                            },
-                        ]
-                    },
-                ),
-            ],
-        ],
-        Field(min_length=1),
-    ]
+    keys: SpreadKeys
     seed: Annotated[
         int | None, Key("int", "", "seed of the samples; null: the seed of the configuration", CHOICE, 0, 2**63 - 1, default=None)
     ] = None
+
+
+def _metric_pair(names: list[str]) -> list[str]:
+    if len(names) != 2:
+        fail([Problem((), f"{len(names)} names", "two figures: what is saved, and what it costs")])
+    return names
+
+
+class Tune(Section):
+    """What `mempress tune` looks for: the best settings by an objective (docs/tune.md)."""
+
+    objective: Annotated[
+        dict[str, Annotated[float, Key("float", "", "weight of this figure of run.json; less of the sum is better")]], Field(min_length=1)
+    ]
+    keys: SpreadKeys
+    when: Annotated[Any, _condition_key("only candidates for which this holds, or one mapping of a list")] = None
+    unless: Annotated[Any, _condition_key("no candidate for which this holds, or one mapping of a list")] = None
+    budget: Annotated[int, Key("int", "", "simulations in all", CHOICE, 1, MAX_RUNS)] = 200
+    first: Annotated[int, Key("int", "", "replications of every candidate at first", CHOICE, 2, 1000)] = 2
+    most: Annotated[int, Key("int", "", "replications of the finalists, and as many fresh ones", CHOICE, 3, 1000)] = 8
+    pareto: Annotated[
+        list[Annotated[str, Key("str", "", "a figure of run.json, memory_saved or memory_saved_share")]], AfterValidator(_metric_pair)
+    ] = as_written(["memory_saved_share", "psi_memory_full"])
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Tune:
+        if self.first > self.most:
+            fail([Problem(("first",), show(self.first), f"at most `most`, which is {self.most}")])
+        return self
 
 
 class SweepCase(Section):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import UserError
-from sim.folders import BENCH_FILE, FLEET_FILE, PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, read_json
+from sim.folders import BENCH_FILE, FLEET_FILE, PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, TUNE_FILE, read_json
 from sim.report import reclaimed, tables
 from sim.report.limits import limits_of
 from sim.results import (
@@ -36,6 +36,10 @@ def write_report(folder: Path) -> Path:
         from sim.report.bench import bench_page
 
         page = bench_page(folder)
+    elif (folder / TUNE_FILE).exists():
+        from sim.tune.page import tune_page
+
+        page = tune_page(folder)
     elif (folder / FLEET_FILE).exists():
         from sim.fleet.page import fleet_page
 
