@@ -165,6 +165,10 @@ def check(config: str, sets: tuple[str, ...]) -> int:
         from sim.fleet.command import drawn_vms
 
         drawn = drawn_vms(config, sets)
+    if getattr(loaded.config, "tune", None) is not None:
+        from sim.tune.candidates import described
+
+        drawn = described(config, sets)
     _echo((*checked(loaded), *drawn))
     return DONE
 

@@ -122,7 +122,13 @@ def load_study(path: str | os.PathLike[str], sets: Sequence[str] = (), budget: i
     cases = expand(stem, node, design, report, fixed, context, Known())
     for key, text in list(report.lines):  # the section is read as a sweep, and is none
         report.lines.pop((key, text))
-        report.add(key, text.replace("sweep.lhs.", "tune.").replace("sweep.grid.", "tune.keys.").replace("the sweep", "the tuning"))
+        report.add(
+            key,
+            text.replace("sweep.lhs.", "tune.")
+            .replace("sweep.grid.", "tune.keys.")
+            .replace("the sweep", "the tuning")
+            .replace("sweep: ", "tune: "),
+        )
     report.raise_if_any()
     if not cases:
         raise UserError(f"{section.at}: tune: its conditions leave no candidate")
@@ -154,3 +160,16 @@ def _figures(tune: Tune) -> list[Problem]:
 def without_sections(config: Config) -> Config:
     """The configuration alone."""
     return config.model_copy(update={"tune": None, "sensitivity": None} if "sensitivity" in type(config).model_fields else {"tune": None})
+
+
+def described(path: str, sets: Sequence[str], shown: int = 5) -> list[str]:
+    """What `check` says of a tuning: its first candidates and what it costs.  Raises UserError for anything wrong with any of them."""
+    study = load_study(path, sets)
+    lines = [""]
+    for one in study.candidates[1 : shown + 1]:
+        lines.append(f"candidate {one.name}  " + ", ".join(f"{key}={text}" for key, text in one.labels.items()))
+    count = len(study.candidates) - 1
+    if count > shown:
+        lines.append(f"          ... and {count - shown} more")
+    lines.append(f"{count} candidates, {cost(count, study.rungs)} simulations at most: nothing wrong")
+    return lines
