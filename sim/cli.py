@@ -169,6 +169,10 @@ def check(config: str, sets: tuple[str, ...]) -> int:
         from sim.tune.candidates import described
 
         drawn = described(config, sets)
+    if getattr(loaded.config, "sensitivity", None) is not None:
+        from sim.sensitivity.command import described as described_study
+
+        drawn = (*drawn, *described_study(config, sets))
     _echo((*checked(loaded), *drawn))
     return DONE
 
@@ -262,6 +266,21 @@ def tune(config: str, sets: tuple[str, ...], out: Path, **options: Any) -> int:
     from sim.tune.command import tune as look
 
     return look(config, sets, out, **options)
+
+
+@cli.command()
+@_CONFIG
+@_SETS
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where the folder is made.")
+@click.option("--again", is_flag=True, help="Do again what is there already.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--cluster", metavar="WHERE", help="On a Dask cluster, as for run.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def sensitivity(config: str, sets: tuple[str, ...], out: Path, **options: Any) -> int:
+    """Say which keys of CONFIG's `sensitivity:` matter: Morris screening, or Sobol indices (extra [sensitivity])."""
+    from sim.sensitivity.command import sensitivity as study
+
+    return study(config, sets, out, **options)
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
@@ -21,6 +21,9 @@ from sim.config.sampling import METHODS, Spread, cube, natural_step, node_at, no
 from sim.config.section import MAX_RUNS
 from sim.config.tree import Node, PathError, Where, find_path, plain, split_key
 from sim.config.values import Context, check
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NOT_SWEPT = ("name", "sweep", "published", "extends")
 MAX_COMBINATIONS = 10 * MAX_RUNS  # that are looked at where conditions leave some out
@@ -97,7 +100,7 @@ def read(root: Node, sweep: Node, seed: int, runs_of_a_case: int, context: Conte
     for index, node in enumerate(_items(blocks.get("zip"))):
         _zip(design, root, node, index)
     sampled = [(method, blocks[method]) for method in METHODS if isinstance(blocks.get(method, None), Node) and blocks[method].value]
-    spreads = [_sampled(design, root, method, node) for method, node in sampled]
+    spreads = [sampled_keys(design, root, method, node) for method, node in sampled]
     _conflicts(design)
     _conditions(design, root, sweep)
     if not design.troubles:
@@ -182,7 +185,7 @@ def _repeated(design: Design, path: Path, values: list[tuple[Any, Where]]) -> No
         seen[text] = index
 
 
-def _sampled(design: Design, root: Node, method: str, node: Node) -> list[tuple[Change, Spread]]:
+def sampled_keys(design: Design, root: Node, method: str, node: Node) -> list[tuple[Change, Spread]]:
     """The keys of a sampled block with the spread of each."""
     keys = node.value["keys"]
     found = []
@@ -298,8 +301,13 @@ def _factors(design: Design) -> str:
 
 
 def _make_samples(axis: Axis, method: str, found: list[tuple[Change, Spread]], seed: int) -> None:
-    points = cube(method, axis.size, [change.key for change, _ in found], seed)
+    place_points(axis, cube(method, axis.size, [change.key for change, _ in found], seed), found)
+
+
+def place_points(axis: Axis, points: np.ndarray[Any, Any], found: list[tuple[Change, Spread]]) -> None:
+    """Make points of the unit cube, shape (samples, keys), the points of an axis."""
     columns = [[change._replace(value=node_at(spread, u)) for u in points[:, k].tolist()] for k, (change, spread) in enumerate(found)]
     axis.points = list(zip(*columns, strict=True))
+    axis.size = len(axis.points)
     wide = len(str(axis.size))
     axis.names = [f"sample={number:0{wide}d}" for number in range(1, axis.size + 1)]

@@ -58,7 +58,7 @@ def _item_key(annotation: Any) -> Key | None:
     return next((found for found in getattr(item, "__metadata__", ()) if isinstance(found, Key)), None)
 
 
-_ONE = ("swap", "sweep", "fleet", "tune", "density", "reclaim.cold_age")  # sections that may be missing
+_ONE = ("swap", "sweep", "fleet", "tune", "sensitivity", "density", "reclaim.cold_age")  # sections that may be missing
 
 
 def _mapped_key(annotation: Any) -> KeyAs | None:

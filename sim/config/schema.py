@@ -29,6 +29,7 @@ from sim.config.section import Size as Size
 from sim.config.section import Time as Time
 from sim.config.section import as_written as as_written
 from sim.config.section import file_name as file_name
+from sim.config.sweep_schema import Sensitivity as Sensitivity
 from sim.config.sweep_schema import Sweep as Sweep
 from sim.config.sweep_schema import SweepCase as SweepCase
 from sim.config.sweep_schema import Tune as Tune
@@ -289,6 +290,7 @@ class Config(Section):
     sweep: Sweep | None = None
     fleet: Fleet | None = None
     tune: Tune | None = None
+    sensitivity: Sensitivity | None = None
     published: list[Published] = []
 
     @model_validator(mode="after")

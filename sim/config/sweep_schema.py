@@ -181,6 +181,29 @@ class Tune(Section):
         return self
 
 
+class Sensitivity(Section):
+    """What `mempress sensitivity` asks: which keys matter for which figures (docs/sensitivity.md)."""
+
+    method: Annotated[
+        str, Key("choice", "", "morris: a screening of many keys; sobol: shares of the variance", "SALib", choices=("morris", "sobol"))
+    ] = "morris"
+    metrics: Annotated[list[Annotated[str, Key("str", "", "a figure of run.json")]], Field(min_length=1)]
+    keys: SpreadKeys
+    trajectories: Annotated[
+        int, Key("int", "", "of morris: ways through the ranges; each has one run more than there are keys", CHOICE, 4, 1000)
+    ] = 10
+    samples: Annotated[
+        int, Key("int", "", "of sobol: base samples, a power of two; each gives two runs more than there are keys", CHOICE, 8)
+    ] = 64
+    replications: Annotated[int, Key("int", "", "of every run; from two on, noise can be told from effects", CHOICE, 1, 1000)] = 2
+
+    @model_validator(mode="after")
+    def _balanced(self) -> Sensitivity:
+        if self.samples & (self.samples - 1):
+            fail([Problem(("samples",), show(self.samples), "a power of two, such as 64 or 128: Sobol's points are balanced only then")])
+        return self
+
+
 class SweepCase(Section):
     """One case of a sweep: its name, and the keys that it sets."""
 

@@ -173,6 +173,7 @@ _WHOLE = (
     ("sweep", "cases", "*", "set"),
     ("sweep", "zip", "*"),
     *(("sweep", method, "keys") for method in ("random", "lhs", "sobol")),
+    ("sensitivity", "keys"),
     *(("tune", name) for name in ("objective", "keys", "when", "unless")),
     *(("fleet", "draw"), ("fleet", "settings"), ("fleet", "templates", "*", "set"), ("fleet", "templates", "*", "draw")),
 )

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import UserError
-from sim.folders import BENCH_FILE, FLEET_FILE, PROVENANCE_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, SWEEP_FILE, TUNE_FILE, read_json
+from sim.folders import (
+    BENCH_FILE,
+    FLEET_FILE,
+    PROVENANCE_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    SENSITIVITY_FILE,
+    SERIES_FILE,
+    SWEEP_FILE,
+    TUNE_FILE,
+    read_json,
+)
 from sim.report import reclaimed, tables
 from sim.report.limits import limits_of
 from sim.results import (
@@ -36,6 +47,10 @@ def write_report(folder: Path) -> Path:
         from sim.report.bench import bench_page
 
         page = bench_page(folder)
+    elif (folder / SENSITIVITY_FILE).exists():
+        from sim.sensitivity.page import sensitivity_page
+
+        page = sensitivity_page(folder)
     elif (folder / TUNE_FILE).exists():
         from sim.tune.page import tune_page
 

@@ -159,7 +159,7 @@ def _figures(tune: Tune) -> list[Problem]:
 
 def without_sections(config: Config) -> Config:
     """The configuration alone."""
-    return config.model_copy(update={"tune": None, "sensitivity": None} if "sensitivity" in type(config).model_fields else {"tune": None})
+    return config.model_copy(update={"tune": None, "sensitivity": None})
 
 
 def described(path: str, sets: Sequence[str], shown: int = 5) -> list[str]:
