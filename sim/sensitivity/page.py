@@ -19,6 +19,12 @@ LIMITS = (
 )
 
 
+def _alone(text: str) -> str:
+    """A sentence without the figure that it begins with, which stands above the plot."""
+    rest = text.partition(": ")[2]
+    return rest[:1].upper() + rest[1:] if rest.startswith("what ") else rest
+
+
 def _plot(document: Document, metric: str) -> dict[str, str] | None:
     """Both indices of each key, the largest first, with what noise alone would give."""
     from sim.report.drawing import COLOURS, MUTED, clip, finish, legend_above, panels, room, svg_of
@@ -42,7 +48,7 @@ def _plot(document: Document, metric: str) -> dict[str, str] | None:
             shift = -0.18 if document["method"] == "morris" else 0.18
             axes.vlines(row["floor"], place + shift - 0.18, place + shift + 0.18, color=MUTED, linestyle="--", linewidth=1.2)
     for label, colour in ((first, COLOURS[0]), (other, COLOURS[1])):
-        axes.barh([], [], color=colour, label=label)
+        axes.plot([], [], marker="s", linestyle="", color=colour, label=label)
     axes.set_yticks(range(len(names)), [clip(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     unit = describe(metric).unit if document["method"] == "morris" else "share of the variance"
@@ -51,7 +57,7 @@ def _plot(document: Document, metric: str) -> dict[str, str] | None:
     return {
         "title": metric,
         "svg": svg_of(drawing, f"sensitivity of {metric}"),
-        "caption": " ".join(f"{text[:1].upper()}{text[1:]}." for text in figure["words"]) + " Dashed: what noise alone would give.",
+        "caption": " ".join(f"{_alone(text)}." for text in figure["words"]) + " Dashed: what noise alone would give.",
     }
 
 

@@ -158,7 +158,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         )
     if found["pareto"]:
         saved, stall = found["section"]["pareto"]
-        out += ["", f"Not beaten in {saved} and {stall} together: {', '.join(found['pareto'][:8])}"]
+        out += ["", f"Not beaten in {saved} and {stall} together:"]
+        tried = {one["name"]: one["settings"] for one in found["candidates"]}
+        for name in found["pareto"][:8]:
+            settings = ", ".join(f"{key}={value}" for key, value in tried.get(name, {}).items())
+            out.append(f"  {name}{f': {settings}' if settings else ''}")
     return [*out, *_doubts(found), ""]
 
 
@@ -178,7 +182,7 @@ def sentence(metric: str, effect: Mapping[str, Any]) -> str:
         return f"{metric}: no change"
     shown = low is not None and high is not None
     percent = effect["percent"]
-    text = f"{metric}: {change:+.3g}{f' {unit}' if unit else ''}"
+    text = f"{metric}: {'+' * (change > 0)}{number(change)}{f' {unit}' if unit else ''}"
     if shown:
         text += f" ({number(low)} to {number(high)})"
     if percent is not None and percent[0] is not None:

@@ -107,7 +107,8 @@ def _rows(document: Document) -> list[dict[str, Any]]:
         for metric in metrics:
             point = _point(one, metric)
             cells.append("–" if point is None else f"{point[0]:.4g}" + (f" ± {point[1]:.2g}" if point[1] else ""))
-        rows.append({"name": one["name"], "state": state, "replications": one["replications"], "cells": cells})
+        settings = ", ".join(f"{key}={text}" for key, text in one["settings"].items())
+        rows.append({"name": one["name"], "settings": settings, "state": state, "replications": one["replications"], "cells": cells})
     return rows
 
 
