@@ -281,9 +281,18 @@ def _counters(parts: Sequence[Mapping[str, int]]) -> dict[str, list[int]]:
     return {name: [int(part.get(name, 0)) for part in parts] for name in names}
 
 
+def _within(config: Any, only: Replication) -> dict[str, dict[str, Any]]:
+    """What the only replication says of its rates by itself."""
+    from sim.within import rates_within
+
+    told = getattr(config, "warm_up", 0)
+    warm_up = only.scalars.get("warm_up", told / 1e9 if isinstance(told, int) else 0.0)
+    return rates_within(only.scalars, only.series, warm_up)
+
+
 def run_document(identity: Identity, config: RunConfig, replications: Sequence[Replication]) -> dict[str, Any]:
     """The contents of run.json (docs/results.md says what each key means)."""
-    scalars = {
+    scalars: dict[str, dict[str, Any]] = {
         name: {
             "unit": describe(name).unit,
             "mean": s.mean,
@@ -295,6 +304,9 @@ def run_document(identity: Identity, config: RunConfig, replications: Sequence[R
         }
         for name, s in scalar_table([r.scalars for r in replications]).items()
     }
+    if len(replications) == 1:
+        for name, within in _within(config, replications[0]).items():
+            scalars[name]["within"] = within
     return {
         "schema": SCHEMA,
         "kind": "run",

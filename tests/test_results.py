@@ -298,3 +298,40 @@ def test_document_of_numpy_values_is_plain_json() -> None:
     assert document["scalars"]["oom_kill"]["mean"] == 3.0
     assert document["vmstat"] == {"pgfault": [4]} and document["accesses"] == [5]
     assert json.loads(to_json([np.int64(3), np.float64(2.5), np.float64("nan")])) == [3, 2.5, None]
+
+
+# ---------------------------------------------------------------- one long run
+
+
+def test_a_single_replication_has_intervals_of_its_rates_by_batch_means() -> None:
+    """Faults of an AR(1) rate around 1000/s: the interval is that of batch means of the steps after the warm-up."""
+    import numpy as np
+
+    from sim.statistics.batches import batch_means
+    from sim.within import rates_within
+
+    draw, rate, level = np.random.default_rng(4), [], 0.0
+    for _ in range(800):
+        level = 0.5 * level + draw.normal()
+        rate.append(1000 + 50 * level)
+    times = [0.1 * k for k in range(801)]
+    counter = [0.0, *np.cumsum(np.array(rate) * 0.1).tolist()]
+    whole = (counter[-1] - counter[80]) / (times[-1] - times[80])
+    found = rates_within({"pgfault_rate": whole, "run_time": 80.0, "nothing_rate": 1.0}, {"time_s": times, "pgfault": counter}, 8.0)
+    assert list(found) == ["pgfault_rate"]
+    wanted = batch_means(rate[80:]).interval.half_width
+    one = found["pgfault_rate"]
+    assert wanted is not None and abs(one["half_width"] - wanted) < 1e-6 * wanted and one["reliable"]
+    assert one["low"] == whole - one["half_width"] and one["high"] == whole + one["half_width"]
+    assert rates_within({"pgfault_rate": whole}, {"time_s": times[:10], "pgfault": counter[:10]}, 0.0) == {}  # too short
+    assert rates_within({"pgfault_rate": whole}, {"time_s": [0.0, 1.0, 5.0], "pgfault": [0.0, 1.0, 2.0]}, 0.0) == {}  # uneven
+
+
+def test_run_json_has_them_only_for_a_single_replication(tmp_path: Path) -> None:
+    from sim.run import execute
+    from tests import fakes
+
+    one = execute(fakes.loaded(1), tmp_path / "1", jobs=1, simulate=fakes.simulate, report=False).documents[0]["scalars"]
+    three = execute(fakes.loaded(3), tmp_path / "3", jobs=1, simulate=fakes.simulate, report=False).documents[0]["scalars"]
+    assert one["pgmajfault_rate"]["half_width"] is None and one["pgmajfault_rate"]["within"]["batches"] >= 8
+    assert "within" not in one["run_time"] and not any("within" in scalar for scalar in three.values())

@@ -82,11 +82,15 @@ def cell(scalar: Mapping[str, Any] | None, replications: int = 0) -> Cell:
     """A scalar of run.json as text; says how many replications have it where not all do."""
     if not scalar or scalar.get("mean") is None:
         return ABSENT
-    value, interval = with_interval(scalar["mean"], scalar.get("half_width"))
+    within = scalar.get("within") or {}
+    ends = within or scalar
+    value, interval = with_interval(scalar["mean"], ends.get("half_width"))
     n = int(scalar.get("n") or 0)
-    title = f"mean of {n} replications" if n > 1 else "one replication, no interval"
+    title = f"mean of {n} replications" if n > 1 else "one replication" + ("" if within else ", no interval")
     if interval:
-        title += f", 95 % interval {plain(scalar['low'], 5)} to {plain(scalar['high'], 5)}"
+        title += f", 95 % interval {plain(ends['low'], 5)} to {plain(ends['high'], 5)}"
+    if within:
+        title += f" by {within['batches']} batch means of the run" + ("" if within["reliable"] else ", which is too short to be sure")
     if 0 < n < replications:
         value += f" (n={n})"
     return Cell(value, interval if interval != "0" else "", title)
@@ -176,6 +180,8 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
         console.print(table)
     if any(run["replications"] > 1 for run in outcome.documents):
         console.print("Means over the replications, ± half of the 95 % interval.", style="dim")
+    elif any("within" in scalar for run in outcome.documents for scalar in run["scalars"].values()):
+        console.print("One replication; ± of rates: half of the 95 % interval by batch means within the run.", style="dim")
     if outcome.reused:
         what = "This run is" if len(outcome.cases) == 1 else f"{len(outcome.reused)} of {len(outcome.cases)} cases are"
         console.print(f"{what} there already: not simulated again (--again does).", style="dim")

@@ -159,9 +159,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     if found["pareto"]:
         saved, stall = found["section"]["pareto"]
         out += ["", f"Not beaten in {saved} and {stall} together:"]
-        tried = {one["name"]: one["settings"] for one in found["candidates"]}
+        named = {one["name"]: one["settings"] for one in found["candidates"]}
         for name in found["pareto"][:8]:
-            settings = ", ".join(f"{key}={value}" for key, value in tried.get(name, {}).items())
+            settings = ", ".join(f"{key}={value}" for key, value in named.get(name, {}).items())
             out.append(f"  {name}{f': {settings}' if settings else ''}")
     return [*out, *_doubts(found), ""]
 
