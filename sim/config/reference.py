@@ -41,6 +41,8 @@ _MAPPINGS = {
     "set": "dotted key -> value",
     "draw": "dotted key -> distribution (docs/fleet.md)",
     "settings": "dotted key -> list of values, or `{values: [...], when: {...}}`",
+    "tune.keys": "dotted key -> list of values, range `{low: ..., high: ..., scale: linear, step: ...}`, or one of them with `when: {...}` "
+    "(a list as `{values: [...], when: {...}}`)",
     "keys": "dotted key -> range `{low: ..., high: ..., scale: linear, step: ...}`, or list of values",
 }
 SAMPLED = ("sweep.random", "sweep.lhs", "sweep.sobol")
@@ -81,8 +83,9 @@ def _special(path: str, info: Any) -> Iterator[Row]:
             default = REQUIRED if info.is_required() or mark else info.default
             yield Row(path + mark, Option("kind", f"part:{found.folder}", "", default, (found.__doc__ or "").splitlines()[0]))
     kind = path.rpartition(".")[2]
-    if kind in _MAPPINGS:
-        yield Row(path, Option(kind, "group", "", {} if kind != "keys" else REQUIRED, _MAPPINGS[kind]))
+    words = _MAPPINGS.get(path) or _MAPPINGS.get(kind)
+    if words:
+        yield Row(path, Option(kind, "group", "", {} if kind != "keys" else REQUIRED, words))
 
 
 def default_text(option: Option) -> str:

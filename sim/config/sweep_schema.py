@@ -21,6 +21,7 @@ _TERM = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}, 
 _MAPPING = {"type": "object", "additionalProperties": _TERM, "minProperties": 1}
 _CONDITIONS = {"anyOf": [_MAPPING, {"type": "array", "items": _MAPPING, "minItems": 1}, {"type": "null"}]}
 _VALUES = {"type": "array", "minItems": 1}
+_RANGE = {"low": _SCALAR, "high": _SCALAR, "scale": {"enum": ["linear", "log"]}, "step": _SCALAR}
 
 
 def _term(value: Any, path: tuple[str | int, ...]) -> None:
@@ -127,18 +128,45 @@ SpreadKeys = Annotated[
                 schema={
                     "anyOf": [
                         _VALUES,
-                        {
-                            "type": "object",
-                            "properties": {"low": _SCALAR, "high": _SCALAR, "scale": {"enum": ["linear", "log"]}, "step": _SCALAR},
-                            "required": ["low", "high"],
-                            "additionalProperties": False,
-                        },
+                        {"type": "object", "properties": _RANGE, "required": ["low", "high"], "additionalProperties": False},
                     ]
                 },
             ),
         ],
     ],
     Field(min_length=1),
+]
+
+
+class MovingRange(Range):
+    """A range, and where the key moves at all."""
+
+    when: Annotated[Any, _condition_key("the key is set only where this holds; elsewhere it is left as it is")] = None
+
+
+def _moving(value: Any, context: Any) -> Any:
+    """A key of `tune`: as in samples, and with a condition of its own."""
+    if isinstance(value, (GridAxis, MovingRange)):
+        return value
+    if isinstance(value, Mapping):
+        return section_of(GridAxis if "values" in value else MovingRange, value, context)
+    if not isinstance(value, list):
+        wrong(value, "a list of values, {values: [...], when: ...}, or a range {low: ..., high: ...}")
+    return _list(value)
+
+
+_MOVING = [
+    _VALUES,
+    {
+        "type": "object",
+        "properties": {"values": _VALUES, "when": _CONDITIONS},
+        "required": ["values"],
+        "additionalProperties": False,
+    },
+    {"type": "object", "properties": {**_RANGE, "when": _CONDITIONS}, "required": ["low", "high"], "additionalProperties": False},
+]
+MovingKeys = Annotated[
+    dict[str, Annotated[Any, KeyAs("str", "", "where its values lie", read=_moving, schema={"anyOf": _MOVING})]], Field(min_length=1)
 ]
 
 
@@ -164,7 +192,7 @@ class Tune(Section):
     objective: Annotated[
         dict[str, Annotated[float, Key("float", "", "weight of this figure of run.json; less of the sum is better")]], Field(min_length=1)
     ]
-    keys: SpreadKeys
+    keys: MovingKeys
     when: Annotated[Any, _condition_key("only candidates for which this holds, or one mapping of a list")] = None
     unless: Annotated[Any, _condition_key("no candidate for which this holds, or one mapping of a list")] = None
     budget: Annotated[int, Key("int", "", "simulations in all", CHOICE, 1, MAX_RUNS)] = 200

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sim.config.checks import missing_owner
 from sim.config.expand import Known, design_of, expand
 from sim.config.load import load, read
 from sim.config.problems import Path, Problem, nearest, show
+from sim.config.report import Report
 from sim.config.schema import Config, Tune
-from sim.config.tree import Node, plain, without
+from sim.config.tree import Node, Where, plain, without
 from sim.errors import UserError
-from sim.fleet.figures import DERIVED, known
-from sim.metrics import METRICS, describe
+from sim.fleet.figures import DERIVED, known, metric
+from sim.metrics import METRICS
+from sim.tune.conditional import apart, thin_out
 
 BASELINE = "as it stands"
 FINALISTS = 3
@@ -78,14 +82,12 @@ def affordable(budget: int, rungs: Sequence[int]) -> int:
     return count if count > 1 else 0
 
 
-def _design(tune: Tune, section: Node, count: int) -> Node:
-    """The keys as a sweep: a grid if that is no more than `count` candidates, else so many samples."""
-    keys = section.value["keys"]
+def _design(tune: Tune, section: Node, keys: Node, count: int) -> Node:
+    """The keys as a sweep: a grid if that is no more than `count` candidates, else so many samples of `keys`, which have no conditions."""
     lists = [node.value for node in keys.value.values()]
-    grid = all(isinstance(values, list) for values in lists) and math.prod(len(values) for values in lists) <= count
     at = keys.at
-    if grid:
-        blocks = {"grid": keys}
+    if all(isinstance(values, list) for values in lists) and math.prod(len(values) for values in lists) <= count:
+        blocks = {"grid": section.value["keys"]}
     else:
         inner = {"samples": Node(count, at), "keys": keys}
         blocks = {"lhs": Node(inner, at, dict.fromkeys(inner, at))}
@@ -95,63 +97,83 @@ def _design(tune: Tune, section: Node, count: int) -> Node:
     return Node(blocks, at, {name: section.keys.get(name, at) for name in blocks})
 
 
-def load_study(path: str | os.PathLike[str], sets: Sequence[str] = (), budget: int | None = None) -> Study:
-    """Read a file with a `tune:` section and make its candidates.  Raises UserError with everything that is wrong."""
-    loaded = load(path, sets)
-    config = loaded.config
+def _read(path: str | os.PathLike[str], sets: Sequence[str]) -> tuple[Config, Tune, Node, Report, list[tuple[Where, str, Path]]]:
+    """The configuration, its section, and its tree.  Raises UserError."""
+    config = load(path, sets).config
     if config.tune is None:
         raise UserError(f"{os.fspath(path)}: found no `tune:` section; expected one with `objective` and `keys` (docs/tune.md)")
-    if config.sweep is not None or config.fleet is not None:
-        raise UserError(f"{os.fspath(path)}: found a sweep or a fleet beside `tune:`; expected one of them; try --set sweep=null")
     root, report, fixed = read(path, sets)
-    tune = config.tune
+    for other in ("sweep", "fleet"):
+        if getattr(config, other) is not None:
+            report.add(root.keys[other], f"{other}: found a {other} beside `tune:`; expected one of the two; try --set {other}=null")
+    report.problems(root, _figures(config, config.tune))
+    report.raise_if_any()
+    return config, config.tune, root, report, fixed
+
+
+def load_study(path: str | os.PathLike[str], sets: Sequence[str] = (), budget: int | None = None) -> Study:
+    """Read a file with a `tune:` section and make its candidates.  Raises UserError with everything that is wrong."""
+    config, tune, root, report, fixed = _read(path, sets)
+    section = root.value["tune"]
     rungs = rungs_of(tune.first, tune.most)
     count = affordable(budget or tune.budget, rungs)
     if not count:
-        raise UserError(
-            f"tune.budget: found {budget or tune.budget}; expected at least {cost(2, rungs)} simulations for {rungs[-1]} replications"
-        )
-    report.problems(root, _figures(tune))
-    report.raise_if_any()
-    section = root.value["tune"]
-    node = _design(tune, section, count)
+        place = section.value["budget"].at if budget is None and "budget" in section.value else section.at
+        least = f"expected at least {cost(2, rungs)} simulations for two candidates with {rungs[-1]} replications"
+        raise UserError(f"{place}: tune.budget: found {budget or tune.budget}; {least}")
+    keys, whens = apart(section.value["keys"])
+    node = _design(tune, section, keys, count)
     context = {"yaml": True}
-    base = config.model_copy(update={"replications": 1})
     stem = without(root, ["tune", "sensitivity"])
-    design = design_of(stem, node, base, context)
+    design = design_of(stem, node, config.model_copy(update={"replications": 1}), context)
+    if not design.troubles and "lhs" in node.value:
+        thin_out(design, stem, whens)
     cases = expand(stem, node, design, report, fixed, context, Known())
-    for key, text in list(report.lines):  # the section is read as a sweep, and is none
-        report.lines.pop((key, text))
-        report.add(
-            key,
-            text.replace("sweep.lhs.", "tune.")
-            .replace("sweep.grid.", "tune.keys.")
-            .replace("the sweep", "the tuning")
-            .replace("sweep: ", "tune: "),
-        )
+    for place, text in list(report.lines):
+        report.lines.pop((place, text))
+        report.add(place, _as_tuning(text))
     report.raise_if_any()
-    if not cases:
-        raise UserError(f"{section.at}: tune: its conditions leave no candidate")
-    ends = {}
-    for key, value in section.value["keys"].value.items():
-        if isinstance(value.value, dict):
-            found: Any = plain(value)
-            ends[key] = (str(found["low"]), str(found["high"]))
     first = Candidate(BASELINE, {}, without_sections(config))
-    return Study(config, tune, [first, *(Candidate(c.name, c.labels, without_sections(c.config)) for c in cases)], rungs, ends)
+    others = [Candidate(case.name, case.labels, without_sections(case.config)) for case in cases]
+    there = first.config.resolved()
+    found = [first, *(one for one in others if one.config.resolved() != there)]
+    if len(found) < 2:
+        raise UserError(f"{section.at}: tune: its keys and conditions leave no candidate but the configuration as it stands")
+    return Study(config, tune, found, rungs, _ends(keys))
 
 
-def _figures(tune: Tune) -> list[Problem]:
-    """Figures that are none, and weights that ask for the worst."""
+def _as_tuning(text: str) -> str:
+    """What is wrong with a sweep, as said of a tuning: the section is read as a sweep, and is none."""
+    text = re.sub(r"(that the )sweep( varies \(.*?\)); .*", r"\1tuning\2; take it out of tune.keys", text)
+    for old, new in (("sweep.lhs.", "tune."), ("sweep.grid.", "tune.keys."), ("the sweep", "the tuning"), ("sweep: ", "tune: ")):
+        text = text.replace(old, new)
+    return text
+
+
+def _ends(keys: Node) -> dict[str, tuple[str, str]]:
+    """The ends of the ranges, as text."""
+    ranges: dict[str, Any] = {key: plain(node) for key, node in keys.value.items() if isinstance(node.value, dict)}
+    return {key: (str(found["low"]), str(found["high"])) for key, found in ranges.items()}
+
+
+def _figures(config: Config, tune: Tune) -> list[Problem]:
+    """Figures that are none, and weights that ask for nothing or for the worst."""
     found = []
     places: list[tuple[Path, str]] = [(("tune", "objective", name), name) for name in tune.objective]
     places += [(("tune", "pareto", index), name) for index, name in enumerate(tune.pareto)]
+    tasks = [workload.name for workload in config.workloads]
     for place, name in places:
-        if not known(name):
+        owner = [problem._replace(path=place) for problem in missing_owner(name, tasks, config.devices)]
+        if owner:
+            found += owner
+        elif not known(name):
             words = "the name of a figure in run.json, or " + ", ".join(DERIVED)
             found.append(Problem(place, show(name), words, nearest(name, [*DERIVED, *METRICS]), at_key=True))
     for name, weight in tune.objective.items():
-        if (weight > 0 and describe(name).higher_is == "better") or (weight < 0 and describe(name).higher_is == "worse"):
+        better = metric(name).higher_is
+        if weight == 0:
+            found.append(Problem(("tune", "objective", name), show(weight), "a weight that is not 0"))
+        elif (weight > 0 and better == "better") or (weight < 0 and better == "worse"):
             more = "more of it is better" if weight > 0 else "less of it is better"
             found.append(Problem(("tune", "objective", name), show(weight), f"the other sign: {more}, and less of the sum is wanted"))
     return found
