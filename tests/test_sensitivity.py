@@ -15,7 +15,7 @@ from sim.cli import execute as command_line
 from sim.errors import UserError
 from sim.results import Replication
 from sim.sensitivity.command import execute, lines
-from sim.sensitivity.indices import effects, indices
+from sim.sensitivity.indices import effects, indices, noise
 from sim.sensitivity.plan import count_of, load_study
 
 pytest.importorskip("SALib", reason="SALib is not installed (extra [sensitivity])")
@@ -130,6 +130,28 @@ def test_elementary_effects_by_hand() -> None:
     assert found[0, 0].tolist() == pytest.approx([3.0, 0.0]) and found[1, 0].tolist() == pytest.approx([0.0, 6.0])
 
 
+def test_luck_that_all_runs_share_is_no_noise(config: Path, tmp_path: Path) -> None:
+    """Every run gets the same large luck in a replication, so it moves no run against another: Sobol's noise is 0, not 12."""
+    config.write_text(
+        CONFIG.replace("method: morris", "method: sobol")
+        .replace("replications: 1", "replications: 2")
+        .replace("samples: 512", "samples: 64")
+    )
+
+    def simulate(config: Any, number: int, **_: Any) -> Replication:
+        return Replication({"run_time": 5 * unit(config)[0] + 5 * (-1) ** number}, {}, {}, {}, {}, [], 1, 1.0)
+
+    found, _ = execute(load_study(config), tmp_path / "out", jobs=1, simulate=simulate)
+    rows = found["figures"]["run_time"]["keys"]
+    assert [row["matters"] for row in rows] == [True, False, False]
+    assert rows[0]["floor"] == pytest.approx(0, abs=1e-12)
+
+
+def test_noise_of_a_table_by_hand() -> None:
+    """Residuals of [[1, 2], [3, 8]] are 1, -1, -1, 1: their sum of squares, 4, has one degree of freedom."""
+    assert noise(np.array([[1.0, 2.0], [3.0, 8.0]])) == pytest.approx(4.0)
+
+
 def test_a_figure_that_never_changes(config: Path, tmp_path: Path) -> None:
     found = study(config, lambda a, b, c: 7.0, tmp_path / "out")
     assert all(row["first"] == 0 and not row["matters"] for row in found["keys"])
@@ -184,7 +206,11 @@ def test_lists_are_taken_in_their_order(config: Path, tmp_path: Path) -> None:
 
 
 def test_end_to_end_with_the_machine(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config.write_text(CONFIG.replace("trajectories: 12", "trajectories: 4").replace("replications: 1", "replications: 2"))
+    config.write_text(
+        CONFIG.replace("trajectories: 12", "trajectories: 4")
+        .replace("replications: 1", "replications: 2")
+        .replace("samples: 512", "samples: 64")
+    )
     assert command_line(["check", str(config)]) == 0
     assert "16 runs, 32 simulations: nothing wrong" in capsys.readouterr().out
     assert command_line(["sensitivity", str(config), "--out", str(tmp_path / "out"), "--jobs", "1", "--quiet"]) == 0

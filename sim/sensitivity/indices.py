@@ -6,7 +6,8 @@ Softw. 22, 2007).  Sobol: S1 is the share of the variance that a key explains al
 et al., Comput. Phys. Commun. 181, 2010).  Both by SALib, on means over the replications.
 
 Noise: an effect on the mean of R replications has a standard error s, which the replications show; effects that are nothing but noise
-have a mu* of about s sqrt(2/pi).  Of Sobol's variance, noise is the share (variance between replications)/R of the whole.
+have a mu* of about s sqrt(2/pi).  Of Sobol's variance, noise is the share (variance between replications)/R of the whole,
+where what all runs share in a replication does not count.
 """
 
 from __future__ import annotations
@@ -110,11 +111,22 @@ def _sobol(study: Study, values: Array, means: Array, seed: int) -> list[Index]:
     found = sobol.analyze(problem_of(study.keys), means, calc_second_order=False, num_resamples=RESAMPLES, conf_level=CONFIDENCE, seed=seed)
     floor = None
     if values.shape[1] > 1:
-        floor = float(values.var(axis=1, ddof=1).mean() / values.shape[1] / means.var(ddof=1))
+        floor = noise(values) / values.shape[1] / float(means.var(ddof=1))
     return [
         Index(key, float(found["S1"][k]), float(found["S1_conf"][k]), float(found["ST"][k]), float(found["ST_conf"][k]), floor)
         for k, key in enumerate(study.keys)
     ]
+
+
+def noise(values: Array) -> float:
+    """Variance of a value that is not of its run nor of its replication, of values of shape (runs, replications).
+
+    What a replication does to all runs alike (they share random numbers) moves no difference between them.  It is the residual mean
+    square of a two-way table without interaction (Scheffe 1959, The Analysis of Variance, 4.2).
+    """
+    residual = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    runs, replications = values.shape
+    return float((residual**2).sum() / ((runs - 1) * (replications - 1)))
 
 
 def words(method: str, metric: str, found: list[Index]) -> list[str]:
