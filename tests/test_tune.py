@@ -74,6 +74,69 @@ def test_a_budget_is_used_and_never_exceeded(budget: int, first: int, more: int)
     assert (count == 0 and cost(2, rungs) > budget) or cost(count, rungs) <= budget < cost(count + 1, rungs)
 
 
+# ---------------------------------------------------------------- keys that move only where a condition holds
+
+ALLOCATOR = "backend.persistent.allocator"
+SHARE = "backend.persistent.zv_page_count_policy_percent"
+CONDITIONAL = f"""    {ALLOCATOR}: {{values: [xvmalloc, xcfmalloc, zsmalloc], when: {{backend.kind: zcache}}}}
+    {SHARE}: {{low: 20, high: 100, when: {{{ALLOCATOR}: zsmalloc}}}}
+"""
+
+
+def conditional(config: Path, more: str = CONDITIONAL) -> list[dict[str, str]]:
+    """The settings of the candidates of a file with more keys."""
+    config.write_text(CONFIG.replace("    backend: [none, zcache]\n", "    backend.kind: [none, zcache]\n" + more))
+    return [one.labels for one in load_study(config).candidates[1:]]
+
+
+def test_a_condition_decides_where_a_key_moves(config: Path) -> None:
+    """A kind's settings move with that kind alone, and a condition on a key that was left out does not hold."""
+    found = conditional(config)
+    assert {one["backend.kind"] for one in found} == {"none", "zcache"}
+    assert {one.get(ALLOCATOR) for one in found} == {None, "xvmalloc", "xcfmalloc", "zsmalloc"}
+    for one in found:
+        assert (ALLOCATOR in one) == (one["backend.kind"] == "zcache")
+        assert (SHARE in one) == (one.get(ALLOCATOR) == "zsmalloc")
+
+
+def test_a_condition_changes_no_other_key(config: Path) -> None:
+    plain = [(one["machine.sysctl.vm.swappiness"], one["backend.kind"]) for one in conditional(config, "")]
+    assert [(one["machine.sysctl.vm.swappiness"], one["backend.kind"]) for one in conditional(config)] == plain
+
+
+def test_candidates_that_are_the_same_are_tried_once(config: Path) -> None:
+    """Without a condition's keys two samples may be one; a grid leaves out what the configuration has already."""
+    text = CONFIG.replace("    machine.sysctl.vm.swappiness: {low: 0, high: 100}\n", "")
+    keys = (
+        "    backend.kind: [none, zcache]\n    backend.persistent.allocator: {values: [xvmalloc, zsmalloc], when: {backend.kind: zcache}}\n"
+    )
+    config.write_text(text.replace("    backend: [none, zcache]\n", keys))
+    assert [one.labels for one in load_study(config).candidates] == [
+        {},
+        {"backend.kind": "zcache", ALLOCATOR: "xvmalloc"},
+        {"backend.kind": "zcache", ALLOCATOR: "zsmalloc"},
+    ]
+    keys += "    backend.persistent.zv_max_zsize: {low: 3000, high: 4000, when: {backend.kind: zcache}}\n"
+    config.write_text(text.replace("    backend: [none, zcache]\n", keys))
+    found = [tuple(one.labels.items()) for one in load_study(config).candidates[1:]]
+    assert len(set(found)) == len(found) and (("backend.kind", "none"),) not in found  # that is what stands there
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("backend.kind: zram", r"t.yaml:14:\d+: backend.kind: found 'zram'"),
+        ("backend.knd: zcache", "backend.knd: found an unknown key"),
+        ("machine.cpus: 7", r"t.yaml:14:\d+: tune.keys.backend.persistent.allocator.when: found a condition that holds for no candidate"),
+        (f"{ALLOCATOR}: xvmalloc", "found a condition of a key on itself"),
+    ],
+)
+def test_conditions_that_are_wrong(config: Path, when: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        conditional(config, f"    {ALLOCATOR}: {{values: [xvmalloc, zsmalloc], when: {{{when}}}}}\n")
+    assert "sweep" not in str(caught.value)
+
+
 # ---------------------------------------------------------------- the search, on functions that are known
 
 
@@ -154,6 +217,45 @@ def test_a_candidate_that_fails_is_left_behind_and_told(config: Path) -> None:
     found = document(study, entries, finalists)
     assert any("1 of " in text and "out of memory" in text for text in found["cannot_tell"])
     assert not found["better"]  # the baseline, candidate 0, is best
+
+
+def test_a_candidate_whose_tasks_are_killed_is_never_recommended(config: Path) -> None:
+    """A run that ends early has little stall: without this rule candidate 3 would win."""
+    study = load_study(config)
+
+    def simulate(numbers: Sequence[int], replications: int) -> Mapping[int, list[dict[str, float]] | str]:
+        draw = random.Random(1).random
+        return {
+            n: [
+                {"psi_memory_full": 0.0 if n == 3 else 50 + draw(), "pool_frames": 0.0, "oom_kill": float(n == 3 and k == 1)}
+                for k in range(replications)
+            ]
+            for n in numbers
+        }
+
+    entries, finalists = halve(study, simulate, lambda text: None)
+    assert entries[3].error == "replication 1: a task was killed for want of memory" and entries[3] not in finalists
+    assert not document(study, entries, finalists)["better"]
+    asked = study._replace(tune=study.tune.model_copy(update={"objective": {"psi_memory_full": 1.0, "oom_kill": 1e-3}}))
+    entries, finalists = halve(asked, simulate, lambda text: None)
+    assert not entries[3].error and finalists[0] is entries[3]  # who weighs kills has said what they cost
+
+
+def test_a_baseline_that_is_killed_a_figure_that_is_absent_and_no_luck_at_all_are_told(config: Path) -> None:
+    study = load_study(config)
+
+    def simulate(numbers: Sequence[int], replications: int) -> Mapping[int, list[dict[str, float]] | str]:
+        row = {"psi_memory_full": 1.0, "oom_kill": 0.0}
+        rows: dict[int, list[dict[str, float]] | str] = {n: [{**row, "pool_frames": float(n)}] * replications for n in numbers}
+        return {**rows, 0: [{**row, "oom_kill": 1.0, "pool_frames": 2.0}] * replications, 1: [row] * replications}
+
+    entries, finalists = halve(study, simulate, lambda text: None)
+    found = document(study, entries, finalists)
+    text = " ".join(found["cannot_tell"])
+    assert "as it stands, replication 0: a task was killed for want of memory: its figures are those of runs that ended early" in text
+    assert f"pool_frames: 1 of {len(entries)} candidates have no such figure in some replication" in text
+    assert "how much luck there is: all replications of the configuration as it stands give the same objective" in text
+    assert any(limit.startswith("Simulated time is computed") for limit in found["limits"])
 
 
 def test_figures_that_are_missing() -> None:
@@ -248,6 +350,24 @@ def test_sysctls_and_what_is_no_setting() -> None:
     assert "machine.memory = 64MiB\nworkloads.w.size = 8MiB" in shown
 
 
+def test_files_below_sys_and_swap_files() -> None:
+    disk = {"kind": "hdd", "scheduler": "mq-deadline", "read_expire": 250_000_000, "front_merges": False, "rpm": 7200}
+    resolved = {"filesystem": {"read_ahead": 512 << 10}, "devices": {"disk": disk}, "swap": {"size": 256 << 20, "readahead": "fixed"}}
+    keys = ("filesystem.read_ahead", *(f"devices.disk.{name}" for name in disk if name != "kind"), "swap.size", "swap.readahead")
+    shown = texts(resolved, *keys)
+    for line in (
+        "echo 512 > /sys/block/DEV/queue/read_ahead_kb",
+        "echo mq-deadline > /sys/block/DEV/queue/scheduler",
+        "echo 250 > /sys/block/DEV/queue/iosched/read_expire",
+        "echo 0 > /sys/block/DEV/queue/iosched/front_merges",
+        "dd if=/dev/zero of=/swapfile bs=1M count=256",
+        "hardware or workload: no setting of a running Linux\ndevices.disk.rpm = 7200",
+        "the simulated kernel itself: no setting of Linux 6.1\nswap.readahead = fixed",
+    ):
+        assert line in shown
+    assert shown.count("swap.") == 1 and shown.count("devices.") == 1
+
+
 def test_zswap() -> None:
     backend = {"kind": "zswap", "zpool": {"kind": "z3fold"}, "compressor": {"kind": "zstd"}, "max_pool_percent": 35.0}
     shown = texts({"backend": backend}, "backend.max_pool_percent")
@@ -261,6 +381,10 @@ def test_zcache_says_what_came_after_it() -> None:
     assert "left the kernel in Linux 3.11" in shown and "no allocator like xvmalloc" in shown and "zswap.zpool=zsmalloc" in shown
     backend["persistent"] = {"allocator": {"kind": "zsmalloc-6.1"}}  # type: ignore[assignment]
     assert "no allocator like" not in texts({"backend": backend}, "backend.kind")
+
+
+def test_zcache_for_files_alone_has_no_heir() -> None:
+    assert "cleancache left the kernel in Linux 5.17" in texts({"backend": {"kind": "zcache", "frontswap": False}}, "backend.frontswap")
 
 
 def test_zram_and_plain_swap() -> None:
@@ -288,16 +412,19 @@ def test_zram_and_plain_swap() -> None:
             "tune.objective.reclaim_efficiency: found 1.*the other sign: more of it is better",
         ),
         ("psi_memory_full: 1,", "run_time: -1,", "the other sign: less of it is better"),
+        ("psi_memory_full: 1,", "memory_saved: 1,", "tune.objective.memory_saved: found 1.*the other sign: more of it is better"),
+        ("psi_memory_full: 1,", "psi_memory_full: 0,", "tune.objective.psi_memory_full: found 0.*a weight that is not 0"),
+        ("psi_memory_full: 1,", "task.v.run_time: 1,", "tune.objective.task.v.run_time: .*the figure of a workload that there is: w"),
         ("{psi_memory_full: 1, pool_frames: 0.001}", "{}", "tune.objective"),
         ("vm.swappiness: {low: 0, high: 100}", "vm.swapiness: {low: 0, high: 100}", "vm.swapiness"),
         ("{low: 0, high: 100}", "{low: 100, high: 0}", "tune.keys.machine.sysctl.vm.swappiness.high: found 0; expected more than low"),
         ("{low: 0, high: 100}", "{low: 0, high: 300}", "swappiness"),
         ("[none, zcache]", "[none, zcash]", "zcash"),
-        ("budget: 100", "budget: 9", "tune.budget: found 9; expected at least"),
+        ("budget: 100", "budget: 9", r"t.yaml:14:11: tune.budget: found 9; expected at least 24 simulations for two candidates"),
         ("first: 2", "first: 5", "tune.first: found 5; expected at most `most`, which is 4"),
         ("most: 4", "most: 4\n  pareto: [run_time]", "1 names; expected two figures"),
         ("most: 4", "most: 4\n  unless: {machine.cpus: 1}", "tune: found conditions that none of 26 combinations meets"),
-        ("tune:", "sweep: {grid: {machine.cpus: [1, 2]}}\ntune:", "a sweep or a fleet beside `tune:`"),
+        ("tune:", "sweep: {grid: {machine.cpus: [1, 2]}}\ntune:", r"t.yaml:9:1: sweep: found a sweep beside `tune:`"),
     ],
 )
 def test_bad_input(config: Path, old: str, new: str, message: str) -> None:
@@ -306,6 +433,11 @@ def test_bad_input(config: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load_study(config)
     assert "sweep.lhs" not in str(caught.value) and "sweep.grid" not in str(caught.value)
+
+
+def test_a_budget_of_the_command_line_that_is_too_small(config: Path) -> None:
+    with pytest.raises(UserError, match=r"^--budget 3: expected at least 24 simulations for two candidates with 4 replications$"):
+        load_study(config, budget=3)
 
 
 def test_a_file_without_the_section(config: Path) -> None:

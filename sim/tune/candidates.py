@@ -118,9 +118,11 @@ def load_study(path: str | os.PathLike[str], sets: Sequence[str] = (), budget: i
     rungs = rungs_of(tune.first, tune.most)
     count = affordable(budget or tune.budget, rungs)
     if not count:
-        place = section.value["budget"].at if budget is None and "budget" in section.value else section.at
         least = f"expected at least {cost(2, rungs)} simulations for two candidates with {rungs[-1]} replications"
-        raise UserError(f"{place}: tune.budget: found {budget or tune.budget}; {least}")
+        if budget is not None:
+            raise UserError(f"--budget {budget}: {least}")
+        place = section.value["budget"].at if "budget" in section.value else section.at
+        raise UserError(f"{place}: tune.budget: found {tune.budget}; {least}")
     keys, whens = apart(section.value["keys"])
     node = _design(tune, section, keys, count)
     context = {"yaml": True}

@@ -19,8 +19,8 @@ from sim.experiment.driver import simulate_cases
 from sim.experiment.kept import Kept
 from sim.experiment.place import open_place
 from sim.fleet.figures import derive
+from sim.fleet.figures import metric as described
 from sim.folders import PROVENANCE_FILE, SCHEMA, TUNE_FILE, existing, prepare_folder, write_folder
-from sim.metrics import describe
 from sim.progress import Quiet, Reporter, reporter
 from sim.results import digest_of, identify, slug, to_json, version
 from sim.run import compiled, provenance
@@ -141,7 +141,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     out = [f"{tried} candidates in {len(found['rungs'])} rungs ({', '.join(map(str, found['rungs']))} replications)", ""]
     best = next((one for one in found["finalists"] if one["name"] == found["best"]), None)
     if best is None:
-        return [*out, "No candidate has results; keep what you have.", *_doubts(found)]
+        return [*out, "No candidate is left; keep what you have.", *_doubts(found)]
     settings = next(one["settings"] for one in found["candidates"] if one["name"] == found["best"])
     if found["better"]:
         out.append("Recommended, and shown to be better than the configuration as it stands:")
@@ -176,7 +176,7 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
 
 def sentence(metric: str, effect: Mapping[str, Any]) -> str:
     """One effect in words: the change, its interval, and whether it is shown."""
-    unit = "" if metric == OBJECTIVE else describe(metric).unit
+    unit = "" if metric == OBJECTIVE else described(metric).unit
     change, low, high = effect["difference"], effect["low"], effect["high"]
     if change == 0 and effect["p"] == 1:
         return f"{metric}: no change"

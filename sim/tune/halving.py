@@ -16,6 +16,7 @@ from sim.tune.candidates import Study, survivors
 
 Figures = Mapping[str, float]
 Simulate = Callable[[Sequence[int], int], Mapping[int, "list[Figures] | str"]]
+OOM = "oom_kill"
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Entry:
     values   figures by replication, as many as it has
     score    objective of each replication, None where a figure is missing
     dropped  the rung after which it was left behind, None for a finalist
-    error    why it has no results, or ""
+    error    why it cannot be used, or ""
     """
 
     number: int
@@ -81,6 +82,14 @@ def _fill(entries: Sequence[Entry], replications: int, simulate: Simulate, weigh
         result = found[entry.number]
         if isinstance(result, str):
             entry.error = result
-        else:
-            entry.values = list(result)
-            entry.score = [objective(figures, weights) for figures in result]
+            continue
+        entry.values = list(result)
+        entry.score = [objective(figures, weights) for figures in result]
+        if entry.number > 0 and OOM not in weights:
+            entry.error = killed(result)
+
+
+def killed(values: Sequence[Figures]) -> str:
+    """Why a candidate is left behind whose tasks were killed, or "".  A run that ends early has little stall: its figures flatter."""
+    bad = [number for number, figures in enumerate(values) if figures.get(OOM, 0.0) > 0]
+    return f"replication {bad[0]}: a task was killed for want of memory" if bad else ""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.fleet.figures import metric as described
 from sim.folders import TUNE_FILE, read_json
-from sim.metrics import describe
 from sim.results import to_json
 from sim.tune.candidates import BASELINE
 from sim.tune.command import lines, sentence
@@ -17,13 +17,12 @@ Document = Mapping[str, Any]
 LIMITS = (
     "The search sees what was sampled: settings between the candidates were not tried.",
     "A recommendation is for this workload on this simulated machine; docs/model.md says how near the simulator is to a kernel.",
-    "Intervals cover the random numbers of the replications, not what the model leaves out.",
 )
 SHOWN = 40  # candidates that are drawn
 
 
 def _title(metric: str) -> str:
-    unit = "" if metric == OBJECTIVE else describe(metric).unit
+    unit = "" if metric == OBJECTIVE else described(metric).unit
     return f"{metric} ({unit})" if unit else metric
 
 
@@ -153,5 +152,5 @@ def tune_page(folder: Path) -> str:
         figures=_figures(document),
         section=to_json(document["section"]),
         provenance=read_provenance(folder),
-        limits=LIMITS,
+        limits=[*LIMITS, *document.get("limits", ())],
     )

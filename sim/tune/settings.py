@@ -1,7 +1,7 @@
 """A recommendation as what an administrator types: sysctl lines, kernel parameters, snippets for zswap and zram-generator.
 
-Sources: Documentation/admin-guide/sysctl/vm.rst, admin-guide/mm/zswap.rst (Linux 6.1), zram-generator.conf(5).  What is hardware or
-workload, and not a setting of a running system, is listed apart.
+Sources: Documentation/admin-guide/sysctl/vm.rst, admin-guide/mm/zswap.rst, ABI/stable/sysfs-block, block/deadline-iosched.rst (Linux 6.1),
+zram-generator.conf(5).  What is hardware, workload or only the simulated kernel's, and no setting of a running system, is listed apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,24 @@ from typing import Any, NamedTuple
 from sim.units import format_size, format_time
 
 ZPOOLS = {"zsmalloc": "zsmalloc", "zbud": "zbud", "z3fold": "z3fold"}  # allocators of zswap in Linux 6.1, by the start of our names
-COMPRESSORS = {"lz4": "lz4", "zstd": "zstd", "deflate": "deflate", "lzo": "lzo", "lzo-rle": "lzo-rle"}
+COMPRESSORS = {"lz4": "lz4", "zstd": "zstd", "deflate": "deflate", "lzo": "lzo", "lzo1x": "lzo", "lzo-rle": "lzo-rle"}
+# Keys of a file system or a device -> file below /sys, DEV the block device's name, and what one of its units is in ours.
+FILESYSTEM = {
+    "read_ahead": ("/sys/block/DEV/queue/read_ahead_kb", 1024),
+    "max_request": ("/sys/block/DEV/queue/max_sectors_kb", 1024),
+    "fault_around": ("/sys/kernel/debug/fault_around_bytes", 1),
+}
+QUEUE = {
+    "scheduler": ("/sys/block/DEV/queue/scheduler", 1),
+    "nr_requests": ("/sys/block/DEV/queue/nr_requests", 1),
+    "max_sectors_kb": ("/sys/block/DEV/queue/max_sectors_kb", 1),
+    "fifo_batch": ("/sys/block/DEV/queue/iosched/fifo_batch", 1),
+    "writes_starved": ("/sys/block/DEV/queue/iosched/writes_starved", 1),
+    "read_expire": ("/sys/block/DEV/queue/iosched/read_expire", 1_000_000),
+    "write_expire": ("/sys/block/DEV/queue/iosched/write_expire", 1_000_000),
+    "front_merges": ("/sys/block/DEV/queue/iosched/front_merges", 1),
+}
+KERNEL = ("machine.scheduler.", "machine.kernel", "reclaim", "swap.readahead", "costs.")  # parts of the simulated kernel
 
 
 class Snippet(NamedTuple):
@@ -34,10 +51,52 @@ def snippets(resolved: Mapping[str, Any], keys: Sequence[str]) -> list[Snippet]:
     backend = resolved.get("backend") or {}
     if any(key.partition(".")[0] == "backend" for key in keys):
         found += _BACKENDS.get(backend.get("kind", "none"), _unknown)(backend)
-    others = [f"{key} = {_at(resolved, key)}" for key in keys if not key.startswith(("machine.sysctl.", "backend"))]
-    if others:
-        found.append(Snippet("hardware or workload: no setting of a running Linux", others))
+    files = {key: file for key in keys if (file := _sysfs(resolved, key))}
+    if files:
+        remark = "put the block device's name for DEV; they are lost at the next boot: a udev rule keeps them"
+        found.append(Snippet("files of a running system", list(files.values()), remark))
+    if "swap.size" in keys:
+        found.append(_swap_file(resolved["swap"]["size"]))
+    others = [key for key in keys if not key.startswith(("machine.sysctl.", "backend")) and key not in files and key != "swap.size"]
+    kernel = [key for key in others if key.startswith(KERNEL)]
+    for title, group in (
+        ("hardware or workload: no setting of a running Linux", [key for key in others if key not in kernel]),
+        ("the simulated kernel itself: no setting of Linux 6.1", kernel),
+    ):
+        if group:
+            found.append(Snippet(title, [f"{key} = {_at(resolved, key)}" for key in group]))
     return found
+
+
+def _sysfs(resolved: Mapping[str, Any], key: str) -> str:
+    """The line that sets a key in /sys, or ""."""
+    parts = key.split(".")
+    if parts[0] == "filesystem" and len(parts) == 2 and parts[1] in FILESYSTEM:
+        file, unit = FILESYSTEM[parts[1]]
+        value = (resolved.get("filesystem") or {}).get(parts[1])
+    elif parts[0] == "devices" and len(parts) == 3 and parts[2] in QUEUE:
+        file, unit = QUEUE[parts[2]]
+        value = (resolved["devices"].get(parts[1]) or {}).get(parts[2])
+    else:
+        return ""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"echo {_sysctl(value)} > {file}"
+    return f"echo {value // unit} > {file}"
+
+
+def _swap_file(size: int) -> Snippet:
+    mebibytes = -(-int(size) >> 20)
+    return Snippet(
+        "a swap file of that size",
+        [
+            f"dd if=/dev/zero of=/swapfile bs=1M count={mebibytes}",
+            "chmod 600 /swapfile",
+            "mkswap /swapfile",
+            "swapon /swapfile",
+        ],
+    )
 
 
 def _sysctl(value: Any) -> str:
@@ -77,6 +136,9 @@ def _zswap(backend: Mapping[str, Any]) -> list[Snippet]:
 
 
 def _zcache(backend: Mapping[str, Any]) -> list[Snippet]:
+    if backend.get("frontswap") is False:
+        gone = "zcache for clean pages of files alone: cleancache left the kernel in Linux 5.17, and nothing took its place"
+        return [Snippet("backend", ["zswap.enabled=0"], gone)]
     _, zpool = _pool(backend)
     allocator = _name(_part(backend.get("persistent")).get("allocator"))
     remark = "zcache left the kernel in Linux 3.11; zswap is its nearest relative today"

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sim.metrics import describe
+from sim.fleet.figures import metric as described
+from sim.report.limits import limits_of
 from sim.results import to_json
 from sim.statistics import CONFIDENCE, summarise
 from sim.statistics.multiple import holm
 from sim.statistics.paired import Paired, compare_pairs
 from sim.tune.candidates import BASELINE, Study
-from sim.tune.halving import Entry, Figures, objective
+from sim.tune.halving import Entry, Figures, killed, objective
 from sim.units import UnitError, parse_size, parse_time
 
 EDGE = 0.05  # of a key's range: a value nearer than this to an end may want to go on
@@ -59,6 +60,7 @@ def document(study: Study, entries: Sequence[Entry], finalists: Sequence[Entry])
         ],
         "pareto": _front(study, entries),
         "cannot_tell": doubts(study, entries, finalists),
+        "limits": _limits(study, entries),
     }
 
 
@@ -93,10 +95,20 @@ def _effect(one: Paired) -> dict[str, Any]:
     }
 
 
+def _limits(study: Study, entries: Sequence[Entry]) -> list[str]:
+    """Limits of the model that apply to any candidate with results."""
+    runs = []
+    for entry in entries:
+        names = {name for figures in entry.values for name in figures}
+        scalars = {name: {"mean": summarise(column(entry.values, name, {})).mean} for name in names}
+        runs.append({"scalars": scalars, "config": study.candidates[entry.number].config.resolved()})
+    return limits_of(runs)
+
+
 def _front(study: Study, entries: Sequence[Entry]) -> list[str]:
     """Names of the candidates that none beats in both figures: more saved, less stall."""
     saved, stall = study.tune.pareto
-    signs = [1.0 if describe(saved).higher_is == "worse" else -1.0, -1.0 if describe(stall).higher_is == "better" else 1.0]
+    signs = [1.0 if described(saved).higher_is == "worse" else -1.0, -1.0 if described(stall).higher_is == "better" else 1.0]
     points = []
     for entry in entries:
         means = [summarise(column(entry.values[: study.rungs[-1]], name, {})).mean for name in (saved, stall)]
@@ -116,10 +128,12 @@ def doubts(study: Study, entries: Sequence[Entry], finalists: Sequence[Entry]) -
     """In words, each a sentence."""
     return [
         *_failed(study, entries),
+        *_baseline(study, entries[0]),
+        *_absent(study, entries),
         *_close(study, finalists),
         *_silent_keys(study, entries),
         *_edges(study, finalists),
-        *_scarce(study, entries),
+        *_scarce(study, entries, _front(study, entries)),
     ]
 
 
@@ -128,8 +142,36 @@ def _failed(study: Study, entries: Sequence[Entry]) -> list[str]:
     if not bad:
         return []
     return [
-        f"{len(bad)} of {len(entries)} candidates have no results; the first, {study.candidates[bad[0].number].name}, said: {bad[0].error}"
+        f"{len(bad)} of {len(entries) - 1} candidates failed and were left out; the first, {study.candidates[bad[0].number].name}, said: "
+        f"{bad[0].error}"
     ]
+
+
+def _baseline(study: Study, entry: Entry) -> list[str]:
+    """What makes comparisons with the configuration as it stands weak."""
+    found = []
+    if killed(entry.values):
+        found.append(f"{BASELINE}, {killed(entry.values)}: its figures are those of runs that ended early, and flatter it")
+    if len(entry.score) > 1 and len(set(entry.score)) == 1 and None not in entry.score:
+        found.append(
+            "how much luck there is: all replications of the configuration as it stands give the same objective, so its random numbers "
+            "change nothing, and an interval says only that a difference is there every time"
+        )
+    return found
+
+
+def _absent(study: Study, entries: Sequence[Entry]) -> list[str]:
+    """Figures that some candidates do not have in every replication: where nothing was stored or nothing stalled, there is no figure."""
+    usable = [entry for entry in entries if not entry.error]
+    found = []
+    for name in dict.fromkeys((*study.tune.objective, *study.tune.pareto)):
+        lacking = [entry for entry in usable if None in column(entry.values, name, {})]
+        if not lacking:
+            continue
+        whose = f"{len(lacking)} of {len(usable)} candidates" + (f", {BASELINE} among them," if lacking[0].number == 0 else "")
+        harm = "could not be ranked by the objective" if name in study.tune.objective else "are not on the Pareto front"
+        found.append(f"{name}: {whose} have no such figure in some replication (nothing to measure), and {harm}")
+    return found
 
 
 def _close(study: Study, finalists: Sequence[Entry]) -> list[str]:
@@ -208,15 +250,22 @@ def _edges(study: Study, finalists: Sequence[Entry]) -> list[str]:
     return found
 
 
-def _scarce(study: Study, entries: Sequence[Entry]) -> list[str]:
-    keys = {key for one in study.candidates for key in one.labels}
+def _scarce(study: Study, entries: Sequence[Entry], front: Sequence[str]) -> list[str]:
     found = []
     if study.rungs[-1] < 5:
         found.append(
             f"the finalists have {study.rungs[-1]} fresh replications: an interval from so few is wide, and trusts the normal distribution"
         )
     if len(entries) - 1 < 10 * len(study.ends):
-        found.append(f"{len(entries) - 1} candidates are few for {len(keys)} keys: settings between them were not tried; raise tune.budget")
+        several = f"{len(study.ends)} ranges" if len(study.ends) > 1 else "a range"
+        found.append(f"{len(entries) - 1} candidates are few for {several}: settings between them were not tried; raise tune.budget")
+    early = [entry for entry in entries if study.candidates[entry.number].name in front and len(entry.values) < study.rungs[-1]]
+    if early:
+        few = min(len(entry.values) for entry in early)
+        found.append(
+            f"whether all of the Pareto front belongs there: {len(early)} of its {len(front)} candidates were left behind early, "
+            f"some with {few} replications, and may have been lucky"
+        )
     return found
 
 
