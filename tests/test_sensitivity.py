@@ -15,8 +15,8 @@ from sim.cli import execute as command_line
 from sim.errors import UserError
 from sim.results import Replication
 from sim.sensitivity.command import execute, lines
-from sim.sensitivity.indices import effects, indices, noise
-from sim.sensitivity.plan import count_of, load_study
+from sim.sensitivity.indices import Index, effects, indices, noise_multiples
+from sim.sensitivity.plan import count_of, load_study, unshared
 
 pytest.importorskip("SALib", reason="SALib is not installed (extra [sensitivity])")
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,8 +36,8 @@ sensitivity:
     devices.disk.write_latency: {low: 1us, high: 1001us}
     workloads.w.think: {low: 1us, high: 1001us}
   trajectories: 12
-  samples: 512
-  replications: 1
+  samples: 256
+  replications: 2
 """
 
 
@@ -122,6 +122,67 @@ def test_noise_is_told_from_effects(config: Path, tmp_path: Path) -> None:
     assert right >= 9
 
 
+def made(path: Path, function: Any, rng: np.random.Generator, *, noise: float = 0.0, common: float = 0.0, **changes: Any) -> list[Index]:
+    """Indices of a function whose noise is drawn once for every distinct run, with a shift that a replication gives to all runs."""
+    text = CONFIG
+    for key, value in changes.items():
+        text = re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {value}", text)
+    path.write_text(text)
+    wanted = load_study(path)
+    exact = np.array([function(*point) for point in wanted.points])[:, None]
+    shape = (len(exact), wanted.section.replications)
+    drawn = rng.standard_normal(shape)[unshared(wanted)]
+    return indices(wanted, exact + noise * drawn + common * rng.standard_normal(shape[1]), 1)
+
+
+def test_morris_calls_noise_an_effect_in_one_study_of_twenty(config: Path) -> None:
+    """Of 300 studies of pure noise, 5 % call a key an effect: 4 to 29 of them, by the binomial at 99.9 %."""
+    rng = np.random.default_rng(3)
+    config.write_text(CONFIG)
+    wanted = load_study(config)
+    times = noise_multiples(wanted, 2, 1)
+    wrong = 0
+    for _ in range(300):
+        found = effects(wanted.points, rng.standard_normal((len(wanted.points), 2))[unshared(wanted)])
+        error = np.sqrt(found.var(axis=2, ddof=1).mean(axis=1) / 2)
+        wrong += bool((np.abs(found.mean(axis=2)).mean(axis=1) > times[0] * error).any())
+    assert 4 <= wrong <= 29
+
+
+def test_noise_is_no_interaction(config: Path) -> None:
+    """Planes, whose keys do not act together: sigma and ST - S1 are noise alone."""
+    rng = np.random.default_rng(4)
+    told = [made(config, lambda a, b, c: 3 * a, rng, noise=1.0, replications=3)[0] for _ in range(20)]
+    assert sum(one.matters("morris") for one in told) >= 18 and sum(one.interacts("morris") for one in told) <= 2
+    assert sum(one.other > 0.5 * one.first for one in told) > 0  # which alone would not do
+    rows = made(config, lambda a, b, c: 2 * a + b, rng, noise=0.6, method="sobol", samples=512)
+    assert [one.matters("sobol") for one in rows] == [True, True, False] and not any(one.interacts("sobol") for one in rows)
+    assert rows[2].other == pytest.approx(rows[2].floor, abs=0.05)  # 0.18 / (5/12 + 0.18) = 0.30
+    assert rows[2].floor == pytest.approx(0.30, abs=0.04)
+
+
+@pytest.mark.parametrize("method", ["morris", "sobol"])
+def test_what_moves_all_runs_alike_is_no_noise(config: Path, method: str) -> None:
+    """Common random numbers: a shift of ten times the effects, the same in all runs, cancels."""
+    rows = made(config, lambda a, b, c: a + 0.5 * b, np.random.default_rng(5), common=10.0, method=method)
+    assert [one.matters(method) for one in rows[:2]] == [True, True] and all(one.floor is not None and one.floor < 1e-9 for one in rows)
+
+
+@pytest.mark.parametrize("method", ["morris", "sobol"])
+def test_one_replication_says_nothing_of_what_matters(config: Path, tmp_path: Path, method: str) -> None:
+    figure = study(config, lambda a, b, c: 5 * a + b, tmp_path / "out", noise=1.0, replications=1, method=method, samples=64)
+    assert not any(row["matters"] or row["interacts"] for row in figure["keys"]) and len(figure["words"]) == 1
+    assert "one replication shows no noise" in figure["words"][0] and "first: devices.disk.read_latency" in figure["words"][0]
+
+
+def test_values_of_a_list_that_no_run_has(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Morris's levels 0, 1/3, 2/3 and 1 are the values 1, 3, 5 and 6 of six."""
+    config.write_text(CONFIG.replace("workloads.w.think: {low: 1us, high: 1001us}", "machine.cpus: [1, 2, 3, 4, 5, 6]"))
+    assert load_study(config).untried == {"machine.cpus": ["2", "4"]}
+    assert command_line(["check", str(config)]) == 0
+    assert "machine.cpus: no run has 2, 4; write fewer values" in capsys.readouterr().out
+
+
 def test_elementary_effects_by_hand() -> None:
     points = np.array([[0.0, 0.0], [2 / 3, 0.0], [2 / 3, 2 / 3]])
     values = np.array([[1.0, 2.0], [3.0, 2.0], [3.0, 6.0]])
@@ -131,12 +192,8 @@ def test_elementary_effects_by_hand() -> None:
 
 
 def test_luck_that_all_runs_share_is_no_noise(config: Path, tmp_path: Path) -> None:
-    """Every run gets the same large luck in a replication, so it moves no run against another: Sobol's noise is 0, not 12."""
-    config.write_text(
-        CONFIG.replace("method: morris", "method: sobol")
-        .replace("replications: 1", "replications: 2")
-        .replace("samples: 512", "samples: 64")
-    )
+    """Every run gets the same large luck in a replication, so it moves no run against another: Sobol's noise is 0."""
+    config.write_text(re.sub(r"(?m)^  replications: .*$", "  replications: 2", CONFIG.replace("method: morris", "method: sobol")))
 
     def simulate(config: Any, number: int, **_: Any) -> Replication:
         return Replication({"run_time": 5 * unit(config)[0] + 5 * (-1) ** number}, {}, {}, {}, {}, [], 1, 1.0)
@@ -147,15 +204,11 @@ def test_luck_that_all_runs_share_is_no_noise(config: Path, tmp_path: Path) -> N
     assert rows[0]["floor"] == pytest.approx(0, abs=1e-12)
 
 
-def test_noise_of_a_table_by_hand() -> None:
-    """Residuals of [[1, 2], [3, 8]] are 1, -1, -1, 1: their sum of squares, 4, has one degree of freedom."""
-    assert noise(np.array([[1.0, 2.0], [3.0, 8.0]])) == pytest.approx(4.0)
-
-
 def test_a_figure_that_never_changes(config: Path, tmp_path: Path) -> None:
     found = study(config, lambda a, b, c: 7.0, tmp_path / "out")
     assert all(row["first"] == 0 and not row["matters"] for row in found["keys"])
     assert indices(load_study(config), np.ones((48, 1)), 1)[0].floor is None
+    assert found["words"] == ["run_time: the same in all runs"]
 
 
 def test_a_figure_that_some_runs_do_not_have(config: Path, tmp_path: Path) -> None:
@@ -178,10 +231,10 @@ def test_a_study_goes_on_where_it_was(config: Path, tmp_path: Path) -> None:
         execute(wanted, tmp_path / "out", jobs=1, simulate=simulate)
     found, folder = execute(wanted, tmp_path / "out", jobs=1, simulate=simulate)
     distinct = len({repr(sorted(case.labels.items())) for case in wanted.cases})  # points of a grid come up more than once
-    assert calls == distinct + 1 and distinct < count_of(wanted.section, 3) == 48
+    assert calls == 2 * distinct + 1 and distinct < count_of(wanted.section, 3) == 48
     assert [p.name for p in (tmp_path / "out").iterdir()] == [folder.name]
     again, _ = execute(wanted, tmp_path / "out", jobs=1, simulate=simulate)
-    assert calls == distinct + 1 and again == found
+    assert calls == 2 * distinct + 1 and again == found
 
 
 def test_a_failing_run_names_its_settings(config: Path, tmp_path: Path) -> None:
@@ -206,11 +259,7 @@ def test_lists_are_taken_in_their_order(config: Path, tmp_path: Path) -> None:
 
 
 def test_end_to_end_with_the_machine(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config.write_text(
-        CONFIG.replace("trajectories: 12", "trajectories: 4")
-        .replace("replications: 1", "replications: 2")
-        .replace("samples: 512", "samples: 64")
-    )
+    config.write_text(CONFIG.replace("trajectories: 12", "trajectories: 4"))
     assert command_line(["check", str(config)]) == 0
     assert "16 runs, 32 simulations: nothing wrong" in capsys.readouterr().out
     assert command_line(["sensitivity", str(config), "--out", str(tmp_path / "out"), "--jobs", "1", "--quiet"]) == 0
@@ -226,7 +275,7 @@ def test_end_to_end_with_the_machine(config: Path, tmp_path: Path, capsys: pytes
     [
         ("[run_time]", "[run_tme]", r"s.yaml:11:13: sensitivity.metrics.0: found 'run_tme'.*did you mean run_time"),
         ("method: morris", "method: moris", "sensitivity.method: found 'moris'; expected one of morris, sobol"),
-        ("samples: 512", "samples: 100", "sensitivity.samples: found 100; expected a power of two"),
+        ("samples: 256", "samples: 100", "sensitivity.samples: found 100; expected a power of two"),
         (
             "{low: 1us, high: 1001us}",
             "{low: 1us, high: 1us}",

@@ -27,7 +27,7 @@ from sim.progress import Quiet, Reporter, reporter
 from sim.results import digest_of, identify, slug, to_json, version
 from sim.run import compiled, provenance
 from sim.sensitivity.indices import Index, indices, words
-from sim.sensitivity.plan import Study, count_of, load_study
+from sim.sensitivity.plan import Study, count_of, load_study, notes
 
 TITLES = {"morris": ("mu*", "sigma"), "sobol": ("S1", "ST")}
 
@@ -121,7 +121,7 @@ def execute(
         "method": study.section.method,
         "titles": list(TITLES[study.section.method]),
         "runs": len(cases),
-        "lists": study.lists,
+        "notes": notes(study.section.method, study.lists, study.untried),
         "section": study.section.resolved(),
         "figures": _document(study, cases, found),
     }
@@ -166,9 +166,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
                 f"{'–' if row['floor'] is None else format(row['floor'], '.3g'):>8}"
             )
         out += [f"  {text}" for text in figure["words"]]
-    if found["lists"] and found["method"] == "morris":
-        out += ["", f"{', '.join(found['lists'])}: taken in the order written; another order would give other effects"]
-    return out
+    return [*out, "", *found["notes"]] if found["notes"] else out
 
 
 def cell(value: float, half: float | None) -> str:
@@ -179,6 +177,12 @@ def cell(value: float, half: float | None) -> str:
 def described(path: str, sets: Sequence[str]) -> list[str]:
     """What `check` says of a study.  Raises UserError for anything wrong with any of its runs."""
     study = load_study(path, sets)
-    count = count_of(study.section, len(study.keys))
-    simulations = count * study.section.replications
-    return ["", f"{study.section.method} over {', '.join(study.keys)}", f"{count} runs, {simulations} simulations: nothing wrong"]
+    section = study.section
+    count = count_of(section, len(study.keys))
+    simulations = count * section.replications
+    return [
+        "",
+        f"{section.method} over {', '.join(study.keys)}",
+        f"{count} runs, {simulations} simulations: nothing wrong",
+        *notes(section.method, study.lists, study.untried),
+    ]

@@ -35,6 +35,7 @@ def _plot(document: Document, metric: str) -> dict[str, str] | None:
         return None
     names = [row["key"] for row in rows]
     first, other = document["titles"]
+    noise = " Dashed: what noise alone would give." if any(row["floor"] is not None for row in rows) else ""
     drawing, (axes,) = panels(0.42 * len(rows) + 0.2, left=room(names), legend=1)
     for place, row in enumerate(rows):
         for shift, value, half, colour in (
@@ -57,7 +58,7 @@ def _plot(document: Document, metric: str) -> dict[str, str] | None:
     return {
         "title": metric,
         "svg": svg_of(drawing, f"sensitivity of {metric}"),
-        "caption": " ".join(f"{_alone(text)}." for text in figure["words"]) + " Dashed: what noise alone would give.",
+        "caption": " ".join(f"{_alone(text)}." for text in figure["words"]) + noise,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from sim.config.designs import Design, place_points, sampled_keys
 from sim.config.expand import Case, Known, expand
 from sim.config.load import load, read
 from sim.config.problems import Path, Problem, nearest, show
+from sim.config.sampling import Spread, node_at
 from sim.config.schema import MAX_RUNS, Config, Sensitivity
-from sim.config.tree import Node, without
+from sim.config.tree import Node, plain, without
 from sim.errors import UserError
 from sim.fleet.figures import DERIVED, known
 from sim.metrics import METRICS
@@ -29,6 +30,7 @@ class Study(NamedTuple):
     keys             in order;  lists: those that are lists, not ranges
     points           shape (runs, keys), in the unit cube
     cases            a run each
+    untried          values of lists that no run has, by key
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Study(NamedTuple):
     lists: list[str]
     points: np.ndarray[Any, Any]
     cases: list[Case]
+    untried: dict[str, list[str]]
 
 
 def salib() -> None:
@@ -62,6 +65,12 @@ def points_of(section: Sensitivity, keys: Sequence[str], seed: int) -> np.ndarra
     from SALib.sample import sobol
 
     return np.asarray(sobol.sample(problem_of(keys), section.samples, calc_second_order=False, seed=seed))
+
+
+def unshared(study: Study) -> np.ndarray[Any, Any]:
+    """Number of the simulated run of each point, shape (runs,): points that give the same values share one."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(repr(sorted(case.labels.items())), len(numbers)) for case in study.cases])
 
 
 def count_of(section: Sensitivity, keys: int) -> int:
@@ -103,7 +112,26 @@ def load_study(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Study:
         report.add(place, text.replace("sweep.random.", "sensitivity."))
     report.raise_if_any()
     lists = [change.key for change, spread in found if spread.choices]
-    return Study(config, section, names, lists, points, cases)
+    return Study(config, section, names, lists, points, cases, _untried(points, found))
+
+
+def _untried(points: np.ndarray[Any, Any], found: Sequence[tuple[Any, Spread]]) -> dict[str, list[str]]:
+    """Values of lists that no run has: Morris's grid has 4 levels, and a list may have more values."""
+    untried = {}
+    for k, (change, spread) in enumerate(found):
+        tried = {id(node_at(spread, u)) for u in np.minimum(points[:, k], BELOW_ONE).tolist()} if spread.choices else set()
+        left = [show(plain(node)).strip("'") for node in spread.choices if id(node) not in tried]
+        if left:
+            untried[change.key] = left
+    return untried
+
+
+def notes(method: str, lists: Sequence[str], untried: Mapping[str, Sequence[str]]) -> list[str]:
+    """What must be known of the lists among the keys."""
+    found = [f"{key}: no run has {', '.join(left)}; write fewer values" for key, left in untried.items()]
+    if lists and method == "morris":
+        found.append(f"{', '.join(lists)}: taken in the order written; another order would give other effects")
+    return found
 
 
 def _figures(section: Sensitivity) -> list[Problem]:
