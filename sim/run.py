@@ -135,10 +135,14 @@ def _sweep(loaded: Any, cases: list[Case], out: Path, wish: Options, reporter: R
         there = set() if wish.again else {c.identity.folder for c in cases if existing(out, c.identity.folder) is not None}
         ledger.complete([case for case in cases if case.identity.folder in there and case.name not in before])
         todo = [case for case in cases if case.identity.folder not in there and (case.name in before) == wish.retry_failed]
+        same: dict[str, list[Case]] = {}  # cases that are one run
+        for case in todo:
+            same.setdefault(case.identity.folder, []).append(case)
         first: Finished | None = None
-        for finished in simulate_into(list({c.identity.folder: c for c in todo}.values()), out, wish, reporter, loaded.origin):
-            document = read_json(out / finished.case.identity.folder / RUN_FILE) if finished.failure is None else {}
-            for case in (c for c in todo if c.identity.folder == finished.case.identity.folder):
+        for finished in simulate_into([one[0] for one in same.values()], out, wish, reporter, loaded.origin):
+            run_folder = finished.case.identity.folder
+            document = read_json(out / run_folder / RUN_FILE) if finished.failure is None else {}
+            for case in same[run_folder]:
                 if finished.failure is None:
                     ledger.done(case, document, finished.seconds)
                 else:
@@ -150,14 +154,16 @@ def _sweep(loaded: Any, cases: list[Case], out: Path, wish: Options, reporter: R
         _raise_if_failed(first, {})
     if not have:
         raise UserError(f"all {len(failed)} cases of this sweep failed before; --retry-failed tries them again")
+    documents = {name: read_json(out / name / RUN_FILE) for name in dict.fromkeys(case.identity.folder for case in have)}
     folder = out / sweep_identity(loaded.config, cases)[0]
     if todo or existing(out, folder.name, SWEEP_FILE, TABLE_DB) is None:
-        write_sweep(out, loaded.config, cases, {**dict.fromkeys(missing, "not simulated yet"), **failed}, provenance(started, wish.command))
+        untold = {**dict.fromkeys(missing, "not simulated yet"), **failed}
+        write_sweep(out, loaded.config, cases, untold, provenance(started, wish.command), documents)
     page = _report(folder, wish.report, made=bool(todo))
-    folders = [out / case.identity.folder for case in have]
-    documents = [read_json(place / RUN_FILE) for place in folders]
+    places = [case.identity.folder for case in have]
     reused = [case.name for case in have if case.identity.folder in there]
-    return Outcome(have, folders, documents, published_of(loaded.config), folder, page, reused, failed)
+    found = [documents[place] for place in places]
+    return Outcome(have, [out / place for place in places], found, published_of(loaded.config), folder, page, reused, failed)
 
 
 def _report(folder: Path, wanted: bool, made: bool) -> Path:

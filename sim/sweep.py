@@ -114,10 +114,21 @@ def table_csv(cases: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, An
     return text.getvalue()
 
 
-def write_sweep(out: Path, config: Any, cases: Sequence[Case], failed: Mapping[str, str], provenance: Mapping[str, Any]) -> Path:
-    """Write the sweep's folder (all but its table and its report); the run folders of the cases that did not fail must be there."""
+def write_sweep(
+    out: Path,
+    config: Any,
+    cases: Sequence[Case],
+    failed: Mapping[str, str],
+    provenance: Mapping[str, Any],
+    documents: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write the sweep's folder (all but its table and its report); the run folders of the cases that did not fail must be there.
+
+    documents: the run.json of these folders by name, as far as they have been read
+    """
     document = sweep_document(config, cases, failed)
-    runs = [read_json(out / entry["run"] / RUN_FILE) for entry in document["cases"]]
+    known = documents or {}
+    runs = [known.get(entry["run"]) or read_json(out / entry["run"] / RUN_FILE) for entry in document["cases"]]
     files = {
         TABLE_FILE: table_csv(document["cases"], runs),
         PROVENANCE_FILE: to_json(provenance) + "\n",
