@@ -63,6 +63,27 @@ class Plan(NamedTuple):
     clean_allocator: Allocator | None = None  # of the backend's clean cache, where it has one and there are files
     clean_options: dict[str, Any] = {}
     fixed_readahead: bool = False  # of swap
+    kernel: str = "6.1"  # whose rules hold
+    start: Start | None = None  # a machine as it was measured
+
+
+class ZoneStart(NamedTuple):
+    """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end."""
+
+    name: str
+    managed: int
+    free: int
+    min: int
+    low: int
+    high: int
+    start_pfn: int
+    spanned: int
+
+
+class Start(NamedTuple):
+    """The memory of a measured machine before its run: zones, lowest first."""
+
+    zones: tuple[ZoneStart, ...]
 
 
 COST_COLUMNS = {
@@ -144,6 +165,7 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.PAGE_CLUSTER] = plan.page_cluster
     num[st.ROTATIONAL] = int(plan.rotational)
     num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
+    num[st.KERNEL_612] = int(plan.kernel == "6.12")
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness

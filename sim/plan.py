@@ -199,6 +199,7 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         files=tuple(files),
         filesystem=Filesystem(*(getattr(config.filesystem, name) for name in Filesystem._fields)),
         clean_allocator=resolve(clean.entry.target) if clean else None,
+        kernel=machine.kernel,
         fixed_readahead=config.swap is not None and config.swap.readahead == "fixed",
         clean_options=clean.options if clean else {},
         dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),

@@ -98,6 +98,7 @@ NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
 NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
+KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 NUMBERS = 96  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
@@ -325,6 +326,8 @@ X_IN_PASS, X_BEFORE = 14, 15  # a pass is under way; reclaimed when the round be
 X_DIRTY, X_UNQUEUED, X_CONGESTED, X_FILES = 16, 17, 18, 19  # of this pass: dirty pages, those not being written, those marked; file pages
 X_WRITTEN_FILE = 20  # file pages that reclaim began to write, for the policy's costs
 X_WHO = 21  # row of `stolen`: 0 kswapd, else 1 + the group of the process that reclaims
+X_LRUVEC = 22  # whose lists the pass works on: 0 the root's
+X_INDEX = 23  # highest zone whose pages count; those of zones above it are skipped
 X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
 

@@ -60,7 +60,7 @@ class Machine(Section):
         Size, Key("size", "B", "size of a page", "4 KiB: x86-64; 16 and 64 KiB: arm64", choices=("4KiB", "16KiB", "64KiB"))
     ] = as_written("4KiB")
     cpus: Annotated[int, Key("int", "", "virtual CPUs", CHOICE, 1, 1024)] = 2
-    kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "Linux 6.1 (long-term release)", choices=("6.1",))] = "6.1"
+    kernel: Annotated[str, Key("choice", "", "which Linux's reclaim rules", "long-term releases", choices=("6.1", "6.12"))] = "6.1"
     kernel_reserved: Annotated[
         Size,
         Key(
