@@ -165,7 +165,7 @@ CASES = {
         "did you mean until-done?",
     ),
     "choice": ("4KiB", "8KiB", "8KiB", "machine.page_size: found '8KiB'; expected one of 4KiB, 16KiB, 64KiB", ""),
-    "kernel": ('"6.1"', "6.10", "6.10", "machine.kernel: found 6.10; expected 6.1", ""),
+    "kernel": ('"6.1"', "6.10", "6.10", "machine.kernel: found 6.10; expected one of 6.1, 6.12", ""),
     "number as name": ("name: quickstart", "name: 5", "5", "name: found 5; expected text", "put it in quotes"),
     "unsafe name": ("name: quickstart", "name: ../x", "../x", "name: found '../x'; expected 1 to 100 letters", ""),
     "unknown part": (

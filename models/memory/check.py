@@ -16,6 +16,7 @@ from models.vmstat import (
     NR_ANON_PAGES,
     NR_FREE_PAGES,
     NR_INACTIVE_ANON,
+    NR_MLOCK,
     NR_PAGE_TABLE_PAGES,
     NR_SWAPCACHED,
     NR_WRITEBACK,
@@ -43,7 +44,9 @@ def _zones(a: Any) -> list[str]:
 
 def _frames(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
-    counts = np.bincount(kind, minlength=6)
+    counts = np.bincount(kind, minlength=7)
+    if counts[st.MLOCKED] != a.vmstat[NR_MLOCK]:
+        bad.append(f"{counts[st.MLOCKED]} locked frames, nr_mlock {a.vmstat[NR_MLOCK]}")
     used = int(counts[1:].sum())
     if used + a.vmstat[NR_FREE_PAGES] != a.num[st.FRAMES]:
         bad.append(f"{used} frames in use and {a.vmstat[NR_FREE_PAGES]} free do not make {a.num[st.FRAMES]}")
@@ -63,7 +66,7 @@ def _page_tables(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
     mapped = np.flatnonzero(a.pte > 0)
     frames = a.pte[mapped] >> st.PTE_SHIFT
-    anonymous = kind[frames] == st.ANON
+    anonymous = (kind[frames] == st.ANON) | (kind[frames] == st.MLOCKED)
     of_files = np.zeros(len(a.pte), bool)
     of_files[mapped[~anonymous]] = True
     if (kind[frames[~anonymous]] != st.FILE).any():

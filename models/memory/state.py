@@ -46,7 +46,7 @@ IDLE = 4096  # of an anonymous page: not used since that scan, as far as reclaim
 INCOMPRESSIBLE = 8192  # of an anonymous page: the backend refused it when it was cold, and it was not written since (TO_WRITE of a file's)
 YOUNG = 32768  # of an anonymous page: the scan of idle ages took its accessed bit, which reclaim has yet to count
 KIND_SHIFT = 16
-FREE, ANON, FILE, POOL, TABLE, SLAB = 0, 1, 2, 3, 4, 5  # kinds; TABLE: page tables
+FREE, ANON, FILE, POOL, TABLE, SLAB, MLOCKED = 0, 1, 2, 3, 4, 5, 6  # kinds; TABLE: page tables; MLOCKED: anonymous, locked in memory
 
 # --- slot: columns of one swap slot (int32) -------------------------------------------------------------------------
 STATE = 0  # below
@@ -66,8 +66,8 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP = range(12, 19)
-PROC_COLUMNS = 19  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM = range(12, 20)
+PROC_COLUMNS = 20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
