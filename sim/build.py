@@ -78,6 +78,7 @@ class ZoneStart(NamedTuple):
     high: int
     start_pfn: int
     spanned: int
+    pcp: int = 0  # pages on per-CPU lists, which are not among the free ones
 
 
 class Start(NamedTuple):
@@ -129,7 +130,7 @@ def measured_zones(start: Start, resident: int) -> Array:
             continue
         zone = zones[name]
         above -= zone.managed
-        free = zone.free + (resident if name == highest else 0)
+        free = zone.free + zone.pcp + (resident if name == highest else 0)
         if free > zone.managed:
             raise UserError(f"machine.start.zones: {name} has {zone.managed} managed pages; {free} are to be free or resident")
         row[st.MANAGED], row[st.ZONE_FREE] = zone.managed, free

@@ -147,6 +147,12 @@ def _slots(a: Any) -> list[str]:
         bad.append(f"{free} slots free, counted {a.num[st.SWAP_FREE]}")
     if int((state == st.SLOT_CACHED).sum()) != a.num[st.SLOT_CACHE] or int((state == st.SLOT_RETURNED).sum()) != a.num[st.SLOT_RETURN]:
         bad.append("the slot caches hold other numbers than they count")
+    entry = (a.slot[:, st.CACHED] > 0) | (a.slot[:, st.SHADOW] > 0)
+    if (entry & (a.slot[:, st.ENTRY] == 0)).any():
+        bad.append("a page or shadow in the swap cache whose place is not counted")
+    nodes = np.add.reduceat(a.slot[:, st.ENTRY], np.arange(0, len(a.slot), 64))
+    if not np.array_equal(nodes, a.slot[::64, st.NODE_ENTRIES]):
+        bad.append("a node of the swap cache counts other places than are in use")
     used = np.flatnonzero(state == st.SLOT_USED)
     owner = a.slot[used, st.OWNER]
     named = (owner >= 0) & (a.pte[np.maximum(owner, 0)] == -(used + 1))

@@ -56,7 +56,9 @@ HANDLE = 3  # backend's handle + 1, 0 none
 SHADOW = 4  # 0 none, else age at eviction (low 30 bits) + 1
 SHADOW_FLAG = 5  # workingset flag at eviction
 STORED_SIZE = 6  # bytes the backend holds for it
-SLOT_COLUMNS = 7
+ENTRY = 7  # 1 while its place in the swap cache holds a page or a shadow
+NODE_ENTRIES = 8  # of the first of 64 slots: places in use of their node of the swap cache
+SLOT_COLUMNS = 9
 SLOT_FREE, SLOT_CACHED, SLOT_USED, SLOT_RETURNED = 0, 1, 2, 3  # CACHED: in the CPU's cache of free slots; RETURNED: waits for the batch
 
 # --- zone: columns (int64), lowest zone first -----------------------------------------------------------------------

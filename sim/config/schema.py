@@ -63,6 +63,7 @@ class ZoneStart(Section):
     high: Annotated[int, Key("int", "pages", "", "", 0, 1 << 40)]
     spanned: Annotated[int, Key("int", "pages", "pages from its first to its last", "", 1, 1 << 40)]
     start_pfn: Annotated[int, Key("int", "", "number of its first page frame", "", 0, 1 << 40)]
+    pcp: Annotated[int, Key("int", "pages", "pages on per-CPU lists, besides the free ones", "", 0, 1 << 40)] = 0
 
 
 class MachineStart(Section):
