@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import sim.build
 from models.devices.ssd import Ssd
-from models.memory import state as st
 from models.workloads.stream import FREAD, FWRITE, Area, File
-from sim.build import ProcessPlan
+from sim.build import ProcessPlan, Start, ZoneStart
 from sim.build_files import FilePlan, Filesystem
 from sim.vm import Vm
 from tests.machine_kit import COSTS, counter, make_plan, make_vm, process, rows_of
@@ -36,6 +34,12 @@ GUEST_COSTS = {
     "deactivate": 500,
 }
 SWAP_BANDWIDTH, FILE_BANDWIDTH = 13_000_000_000, 683_000_000  # bytes/s: 0.3 and 6 us a page, from the guests' latencies
+START = Start(
+    (
+        ZoneStart("DMA", 3840, 3808, 139, 173, 207, 1, 4095),
+        ZoneStart("DMA32", 24263, 16016 + 798 - 106, 884, 1105, 1326, 4096, 36823, 2283, 270),
+    )
+)
 GAMMA = 0x9E3779B97F4A7C15
 U = np.uint64
 
@@ -140,17 +144,7 @@ def simulate(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Vm, Any]:
     )  # fmt: skip
     files = ((), (FilePlan(File("vdb", max(file, 1)), rows, swap),)) if file else ((), ())
     plan = plan._replace(processes=[*plan.processes, ProcessPlan(guest, rows, 1)], files=files, filesystem=Filesystem("raw"))
-    free = {0: 3808, 1: 16016 + 798 - 106}
-    whole = sim.build.zone_table
-
-    def zone_table(plan: Any) -> Any:
-        table = whole(plan)
-        for z, frames in free.items():
-            table[z, st.FRESH] += table[z, st.MANAGED] - frames
-            table[z, st.ZONE_FREE] = frames
-        return table
-
-    monkeypatch.setattr(sim.build, "zone_table", zone_table)
+    plan = plan._replace(start=START)
     bandwidth = FILE_BANDWIDTH if file else SWAP_BANDWIDTH
     vm = make_vm(plan, cpus=1, device=Ssd(8, 60_000, 30_000, bandwidth), check=False, groups=[[0], [1]])
     for task in vm.tasks:
