@@ -210,6 +210,7 @@ PGPGOUT = INDEX["pgpgout"]
 PSWPIN = INDEX["pswpin"]
 PSWPOUT = INDEX["pswpout"]
 PGALLOC_DMA = INDEX["pgalloc_dma"]  # then dma32, normal, movable
+PGSKIP_DMA = INDEX["pgskip_dma"]  # then dma32, normal, movable
 ALLOCSTALL_MOVABLE = INDEX["allocstall_movable"]
 PGFREE = INDEX["pgfree"]
 PGACTIVATE = INDEX["pgactivate"]

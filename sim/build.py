@@ -13,19 +13,18 @@ from models.backends.backend import BackendModule, BackendSetup
 from models.contents.rows import Rows
 from models.memory import state as st
 from models.memory.swap import CLUSTER_SLOTS
-from models.memory.watermarks import RESERVE_RATIO, auto_min_free_kbytes, build_zones, zone_sizes
 from models.policies.policy import PolicyModule
 from models.registry import resolve
-from models.vmstat import COUNT, NR_FREE_PAGES
+from models.vmstat import COUNT
 from models.workloads.stream import Process
 from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
+from sim.build_zones import fill_zones, frame_tables, layouts, type_scalars, zone_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
 CLEAN_PER_FRAME = 2  # objects a page of zbud
 POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
 PTE_BYTES = 8
-MIN_FRAMES = 64
 FLUSH_PERIOD = 2_000_000_000  # ns, of the cgroups' statistics: Linux 6.12 mm/memcontrol.c
 
 
@@ -66,10 +65,13 @@ class Plan(NamedTuple):
     fixed_readahead: bool = False  # of swap
     kernel: str = "6.1"  # whose rules hold
     start: Start | None = None  # a machine as it was measured
+    cpus: int = 1
+    watermark_boost_factor: int = 15000
 
 
 class ZoneStart(NamedTuple):
-    """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end."""
+    """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end.
+    Of the pages in use at the start, reclaimable ones (slab) and movable ones (on lists, unevictable); the others are unmovable."""
 
     name: str
     managed: int
@@ -80,6 +82,8 @@ class ZoneStart(NamedTuple):
     start_pfn: int
     spanned: int
     pcp: int = 0  # pages on per-CPU lists, which are not among the free ones
+    reclaimable: int = 0
+    movable: int = 0
 
 
 class Start(NamedTuple):
@@ -111,65 +115,13 @@ COST_COLUMNS = {
     "copy_user": st.C_USER_KIB,
     "slab": st.C_SLAB,
     "age_page": st.C_AGE,
+    "pass_over": st.C_PASS,
 }
 
 
 def resident_pages(plan: Plan) -> int:
     """Pages of memory that is there before anything runs."""
     return sum(sum(item.process.resident) for item in plan.processes if item.process.resident is not None)
-
-
-def measured_zones(start: Start, resident: int) -> Array:
-    """Zones as they were measured; what is resident will be taken from the highest one."""
-    table = np.zeros((3, st.ZONE_COLUMNS), np.int64)
-    first = 0
-    zones = {zone.name: zone for zone in start.zones}
-    highest = [name for name in st.ZONE_NAMES if name in zones][-1]
-    above = sum(zone.managed for zone in start.zones)
-    for row, name, ratio in zip(table, st.ZONE_NAMES, RESERVE_RATIO, strict=True):
-        row[st.FIRST_FRAME] = row[st.FRESH] = first
-        if name not in zones:
-            continue
-        zone = zones[name]
-        above -= zone.managed
-        free = zone.free + zone.pcp + (resident if name == highest else 0)
-        if free > zone.managed:
-            raise UserError(f"machine.start.zones: {name} has {zone.managed} managed pages; {free} are to be free or resident")
-        row[st.MANAGED], row[st.ZONE_FREE] = zone.managed, free
-        row[st.FRESH] += zone.managed - free
-        row[st.WMARK_MIN], row[st.WMARK_LOW], row[st.WMARK_HIGH] = zone.min, zone.low, zone.high
-        row[st.RESERVE] = above // ratio
-        first += zone.managed
-    return table
-
-
-def zone_table(plan: Plan) -> Array:
-    """Zones with their watermarks, all frames free but those that a measured start says are not."""
-    if plan.start is not None:
-        return measured_zones(plan.start, resident_pages(plan))
-    sizes = zone_sizes(plan.memory, plan.kernel_reserved, plan.page_size)
-    if sum(sizes) < MIN_FRAMES:
-        raise UserError(
-            f"machine.memory: {sum(sizes)} pages are left after the kernel's own {plan.kernel_reserved} bytes; "
-            f"at least {MIN_FRAMES} are needed"
-        )
-    if sum(sizes) > st.MAX_FRAMES:
-        raise UserError(f"machine.memory: {sum(sizes)} pages; this version holds at most {st.MAX_FRAMES} (use a larger page_size)")
-    min_free = plan.min_free_kbytes or auto_min_free_kbytes(sum(sizes), plan.page_size)
-    table = np.zeros((3, st.ZONE_COLUMNS), np.int64)
-    first = 0
-    for row, zone in zip(table, build_zones(sizes, min_free, plan.watermark_scale_factor, plan.page_size), strict=True):
-        row[st.MANAGED] = row[st.ZONE_FREE] = zone.managed
-        row[st.WMARK_MIN], row[st.WMARK_LOW], row[st.WMARK_HIGH] = zone.min, zone.low, zone.high
-        row[st.RESERVE] = zone.reserve
-        row[st.FIRST_FRAME] = row[st.FRESH] = first
-        first += zone.managed
-    high = int(table[:, st.WMARK_HIGH].sum())
-    if high * 2 > sum(sizes):
-        raise UserError(
-            f"machine: the high watermarks ask for {high} free pages of {sum(sizes)}; give more memory or lower vm.min_free_kbytes"
-        )
-    return table
 
 
 def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
@@ -221,13 +173,16 @@ def cluster_table(slots: int, num: Array) -> Array:
 
 def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     """Page tables, frames, slots, zones: the state below policy and backend."""
-    zone = zone_table(plan)
+    found = layouts(plan)
+    zone = zone_table(found)
     frames = int(zone[:, st.MANAGED].sum())
+    tables = frame_tables(zone, plan.cpus)
     contents = ContentRows()
     proc, virtual = process_table(plan, contents)
     if virtual >= 1 << 31:
         raise UserError(f"workloads: their address spaces add up to {virtual} pages; this version holds 2^31")
     num = scalars(plan, frames)
+    type_scalars(num, plan, zone)
     clean_cache = plan.clean_allocator is not None
     set_scalars(num, zone, plan.filesystem, plan.dirty, plan.page_size, clean_cache)
     processes = [(item.process.name, item.process.pages, item.process.areas, item.program) for item in plan.processes]
@@ -235,15 +190,12 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     cost = np.zeros(st.COSTS, np.int64)
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]
-    vmstat = np.zeros(COUNT, np.int64)
-    vmstat[NR_FREE_PAGES] = zone[:, st.ZONE_FREE].sum()
     slots = max(plan.swap_slots, 1)
     arrays = Arrays(
         pte=np.zeros(max(virtual, 1), np.int32),
         version=np.zeros(max(virtual, 1), np.uint16),
         table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 2), np.int32),
-        frame=np.zeros((frames, st.FRAME_COLUMNS), np.int32),
-        stack=np.zeros(frames, np.int32),
+        **tables._asdict(),
         pool_frames=np.zeros(frames, np.int32),
         slot=np.zeros((slots, st.SLOT_COLUMNS), np.int32),
         slot_cache=np.zeros((2, 64), np.int32),
@@ -251,7 +203,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         zone=zone,
         proc=proc,
         rows=contents.all(),
-        vmstat=vmstat,
+        vmstat=np.zeros(COUNT, np.int64),
         num=num,
         cost=cost,
         cpu=np.zeros(16, np.int64),
@@ -261,7 +213,9 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         window=np.zeros(st.WINDOW, np.int32),
         **files._asdict(),
     )
-    return st.make_pages(*arrays), arrays
+    pages = st.make_pages(*arrays)
+    fill_zones(pages, zone, found)
+    return pages, arrays
 
 
 def no_pool() -> PoolArrays:
@@ -330,7 +284,7 @@ def build(plan: Plan) -> Built:
     stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
     clean_pool, clean = build_clean_cache(plan, frames, len(arrays.cache))
     backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num, *clean)
-    table, head, policy_num = plan.policy.create(frames, **plan.policy_options)
+    table, head, policy_num = plan.policy.create(len(arrays.frame), **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     machine = st.make_machine(

@@ -13,6 +13,7 @@ import numpy as np
 
 from models.allocators import pool as pool_state
 from models.memory import file_state as fi
+from models.memory import pcp
 from models.memory import state as st
 from models.vmstat import COUNT, INDEX
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 EXTRA: dict[str, str] = {
     "frames": "frames that the kernel manages",
     "zones_free": "free frames of all zones",
+    "listed_free": "free frames on the per-CPU lists, which are not counted as free",
+    "kernel_frames": "frames that the kernel took before the run",
     "slab_frames": "frames of all slab caches",
     "pool_frames": "frames that the VM holds for the backend's pools",
     "pools_hold": "pages that the pools' allocators have taken and not returned",
@@ -38,14 +41,14 @@ EXTRA: dict[str, str] = {
 }
 
 IDENTITIES: tuple[str, ...] = (
-    "frames = nr_free_pages + nr_active_anon + nr_inactive_anon + nr_active_file + nr_inactive_file"
+    "frames = kernel_frames + nr_free_pages + listed_free + nr_active_anon + nr_inactive_anon + nr_active_file + nr_inactive_file"
     " + nr_page_table_pages + slab_frames + pool_frames",
     "nr_free_pages = zones_free",
     "nr_file_pages = nr_active_file + nr_inactive_file + nr_swapcached",
     "slab_frames = nr_slab_reclaimable + nr_slab_unreclaimable",
     "pool_frames = pools_hold",
     "nr_zone_write_pending = nr_dirty + nr_writeback",
-    "pgalloc_dma + pgalloc_dma32 + pgalloc_normal + pgalloc_movable + nr_free_pages = pgfree + frames",
+    "pgalloc_dma + pgalloc_dma32 + pgalloc_normal + pgalloc_movable + nr_free_pages + listed_free + kernel_frames = pgfree + frames",
     "pgscan_kswapd + pgscan_direct = pgscan_anon + pgscan_file",
     "pgsteal_kswapd + pgsteal_direct = pgsteal_anon + pgsteal_file",
     "taken_by_kswapd = pgsteal_kswapd",
@@ -99,6 +102,8 @@ def numbers(vm: Vm) -> np.ndarray[Any, Any]:
     values[COUNT:] = (
         num[st.FRAMES],
         _add(vm.arrays.zone[:, st.ZONE_FREE]),
+        _add(vm.arrays.pcp[:, pcp.COUNT]),
+        num[st.KERNEL_FRAMES],
         _add(vm.arrays.slab[:, fi.PAGES]),
         num[st.POOL_FRAMES],
         pool[taken] - pool[returned] + clean[taken] - clean[returned],

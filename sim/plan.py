@@ -187,6 +187,8 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         page_cluster=int(sysctl["vm.page-cluster"]),
         min_free_kbytes=_auto(sysctl["vm.min_free_kbytes"]),
         watermark_scale_factor=int(sysctl["vm.watermark_scale_factor"]),
+        watermark_boost_factor=int(sysctl["vm.watermark_boost_factor"]),
+        cpus=machine.cpus,
         costs=costs,
         processes=[
             ProcessPlan(process, rows, number)

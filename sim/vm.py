@@ -41,7 +41,9 @@ class Arrays(NamedTuple):
     version: Array
     table: Array
     frame: Array
-    stack: Array
+    block: Array
+    buddy: Array
+    pcp: Array
     pool_frames: Array
     slot: Array
     slot_cache: Array

@@ -155,6 +155,8 @@ class Allocator(NamedTuple):
     stat(pool) -> 0                                  brings every number of the tally up to date
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
     evict_begin/evict_next/evict_done                only where the original owns an LRU, else None; see below
+    movable_request, migratable                      its pages are asked for as movable ones (zsmalloc); memory compaction can move
+                                                     them (zsmalloc, z3fold)
     answers                                          how `replay` prints what the original reports; None: not for `replay`
     layout                                           PAGES: a block lies in its page.  CROSSING: it may go on in the page that was
                                                      taken next (zsmalloc).  SLIDING: the same, and objects slide together at no
@@ -183,4 +185,6 @@ class Allocator(NamedTuple):
     evict_next: Any = None
     evict_done: Any = None
     answers: Answers | None = None
+    movable_request: bool = False
+    migratable: bool = False
     layout: int = PAGES

@@ -360,6 +360,8 @@ ZSMALLOC = Allocator(
     counters,
     answers=Answers(_title, statistics=_statistics, compact=_compact, reclaim=_reclaim),
     layout=CROSSING,
+    movable_request=True,
+    migratable=True,
 )
 ZSMALLOC_3_6 = Allocator(
     create_3_6,

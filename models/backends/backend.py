@@ -44,6 +44,8 @@ class BackendModule(NamedTuple):
     invalidate(backend, pages, slot) -> 1 if there was a copy
     counters(num) -> dict of name: value, the original's own names
 
+    reclaimers_pool: its pool's pages are asked for without a mark once the low marks are missed, as a reclaimer may (zswap, zram)
+
     And cleancache's part, which a backend without one leaves as it is (models/backends/clean.py):
     clean_part(options) -> (allocator, compressor) of the clean cache, or None
     put(backend, pages, page, size) -> 1 stored, 0 not          a clean page of a file leaves memory; page: file page
@@ -65,6 +67,7 @@ class BackendModule(NamedTuple):
     flush: Any = None
     flush_file: Any = None
     shrink: Any = None
+    reclaimers_pool: bool = False
 
 
 # num: scalars that every backend keeps (int64)

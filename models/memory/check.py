@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from models.allocators import pool as ps
+from models.memory import pcp
 from models.memory import state as st
 from models.memory.check_files import file_problems
+from models.memory.check_free import free_problems
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_FREE_PAGES,
@@ -23,33 +25,17 @@ from models.vmstat import (
 )
 
 
-def _zones(a: Any) -> list[str]:
-    bad = []
-    for z, row in enumerate(a.zone):
-        end = row[st.FIRST_FRAME] + row[st.MANAGED]
-        free = row[st.STACK] + end - row[st.FRESH]
-        if free != row[st.ZONE_FREE]:
-            bad.append(f"zone {z}: counts {row[st.ZONE_FREE]} free frames, holds {free}")
-        if row[st.ZONE_FREE] < 0 or row[st.FRESH] > end:
-            bad.append(f"zone {z}: more frames taken than it has")
-        stack = a.stack[row[st.FIRST_FRAME] : row[st.FIRST_FRAME] + row[st.STACK]]
-        if ((stack < row[st.FIRST_FRAME]) | (stack >= row[st.FRESH])).any():
-            bad.append(f"zone {z}: a free frame of another zone, or one never taken, is on its stack")
-        elif len(np.unique(stack)) != len(stack) or (a.frame[stack, st.FLAGS] != 0).any():
-            bad.append(f"zone {z}: a frame is free twice, or free and in use")
-    if a.vmstat[NR_FREE_PAGES] != a.zone[:, st.ZONE_FREE].sum():
-        bad.append(f"nr_free_pages {a.vmstat[NR_FREE_PAGES]}, zones have {a.zone[:, st.ZONE_FREE].sum()}")
-    return bad
-
-
 def _frames(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
-    counts = np.bincount(kind, minlength=7)
+    counts = np.bincount(kind, minlength=st.HOLE + 1)
     if counts[st.MLOCKED] != a.vmstat[NR_MLOCK]:
         bad.append(f"{counts[st.MLOCKED]} locked frames, nr_mlock {a.vmstat[NR_MLOCK]}")
-    used = int(counts[1:].sum())
-    if used + a.vmstat[NR_FREE_PAGES] != a.num[st.FRAMES]:
-        bad.append(f"{used} frames in use and {a.vmstat[NR_FREE_PAGES]} free do not make {a.num[st.FRAMES]}")
+    used = int(counts[1 : st.HOLE].sum())
+    free = int(a.vmstat[NR_FREE_PAGES] + a.pcp[:, pcp.COUNT].sum())
+    if used + free != a.num[st.FRAMES]:
+        bad.append(f"{used} frames in use and {free} free do not make {a.num[st.FRAMES]}")
+    if counts[st.KERNEL] != a.num[st.KERNEL_FRAMES]:
+        bad.append(f"{counts[st.KERNEL]} frames of kind kernel, counted {a.num[st.KERNEL_FRAMES]}")
     if counts[st.POOL] != a.num[st.POOL_FRAMES]:
         bad.append(f"{counts[st.POOL]} frames of kind pool, the pool holds {a.num[st.POOL_FRAMES]}")
     if not np.array_equal(np.sort(a.pool_frames[: a.num[st.POOL_FRAMES]]), np.flatnonzero(kind == st.POOL)):
@@ -182,7 +168,7 @@ def problems(arrays: Any, pool: Any, clean: Any = None) -> list[str]:
     """
     kind = arrays.frame[:, st.FLAGS] >> st.KIND_SHIFT
     return [
-        *_zones(arrays),
+        *free_problems(arrays),
         *_frames(arrays, kind),
         *_page_tables(arrays, kind),
         *_anonymous(arrays, kind),

@@ -11,7 +11,7 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.filemap import maybe_file_fault, unmap_page
-from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
+from models.memory.frames import ask_frame, give_frame, note, spend, user_frames, want_kswapd
 from models.memory.latency import finish_fault
 from models.memory.op_state import DONE, NEED_RECLAIM, S_FAULT_KIND, S_FAULT_START, S_WAIT_MEMORY, S_WAIT_SLOT, WAIT_PAGE, WAIT_READ
 from models.memory.state import Numbers, machine_t, pages_t
@@ -137,7 +137,7 @@ def read_in(m, stream, process, p):
     pages = m.pages
     window = pages.window
     n = plan_readahead(pages, process, p)
-    if usable_frames(pages, 1) < n + 1:
+    if user_frames(pages) < n + 1:
         want_kswapd(pages)
         return NEED_RECLAIM
     commit_readahead(pages, process, p)

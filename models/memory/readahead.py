@@ -11,7 +11,7 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.frames import ask_frame, note, spend, usable_frames, want_kswapd
+from models.memory.frames import ask_frame, note, spend, user_frames, want_kswapd
 from models.memory.op_state import DONE, NEED_RECLAIM, S_RECLAIMED_FOR
 from models.memory.pagecache import add_page, fill_from_clean_cache, need_buffers, queue_file_io, use_inode
 from models.memory.state import Numbers, machine_t, pages_t
@@ -126,7 +126,7 @@ def submit(m, own, number, start, size, ahead):
     count = min(size, row[fi.SIZE] - start)
     if count <= 0:
         return DONE
-    if own[S_RECLAIMED_FOR] == 0 and usable_frames(pages, 1) < missing(pages, row[fi.FIRST], start, count):
+    if own[S_RECLAIMED_FOR] == 0 and user_frames(pages) < missing(pages, row[fi.FIRST], start, count):
         want_kswapd(pages)
         own[S_RECLAIMED_FOR] = 1
         return NEED_RECLAIM

@@ -208,7 +208,7 @@ def reclaim_file(m, ctx, f, only_clean, purpose):
             pages.vmstat[NR_VMSCAN_IMMEDIATE_RECLAIM] += 1
             frame[f, st.FLAGS] = flags | st.RECLAIM
             put_back(m, f, st.ACTIVATE)
-        elif only_clean:
+        elif only_clean or ctx[st.X_BOOST_LEFT] > 0:
             put_back(m, f, st.KEEP)
         else:
             pages.vmstat[NR_VMSCAN_WRITE] += 1

@@ -12,7 +12,7 @@ from numba import int64
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.frames import node_balanced, spend
+from models.memory.frames import TOP, node_balanced, spend
 from models.memory.op_state import DONE, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.reclaim import reclaim_batch
 from models.memory.slab import shrink_slab
@@ -23,6 +23,7 @@ SWAP_CLUSTER_MAX = 32
 STRETCH_SCAN = 1024  # pages looked at in vain after which a stretch ends
 PASS_NS = 500  # working out a pass; even an empty one takes time, so that hopeless reclaim ends
 DEF_PRIORITY = 12
+BOOST_PRIORITY = DEF_PRIORITY - 2  # of rounds that reclaim a boost, the most urgent
 
 
 @compiled(int64(pages_t, int64, int64))
@@ -84,6 +85,9 @@ def stretch(m, ctx, enough, deadline):
         n = m.isolate(m.policy, pages, ctx)
         if ctx[st.X_AGED] > 0:
             spend(pages, purpose, pages.cost[st.C_DEACTIVATE] * ctx[st.X_AGED])
+        if ctx[st.X_PASSED] > 0:
+            spend(pages, purpose, pages.cost[st.C_PASS] * ctx[st.X_PASSED])
+            ctx[st.X_PASSED] = 0
         if n < 0:
             end_pass(m, ctx)
             return PASS_END
@@ -118,6 +122,8 @@ def start_direct(m, ctx, force):
     ctx[st.X_SKIPPED] = 0
     ctx[st.X_FORCE] = force
     ctx[st.X_KSWAPD] = 0
+    ctx[st.X_INDEX] = TOP
+    ctx[st.X_BOOST_LEFT] = 0
     return begin_pass(m, ctx)
 
 
@@ -145,25 +151,71 @@ def direct_step(m, ctx, now, deadline, enough):
 
 
 @compiled(int64(machine_t, Numbers, int64))
-def start_balance(m, ctx, goal):
-    """Prepare a run of kswapd; `goal`: pages a round aims at."""
+def start_balance(m, ctx, index):
+    """Prepare a run of kswapd for requests that may use zone `index` at most; the boosts of the zones up to it are the run's."""
+    zone = m.pages.zone
     ctx[st.X_KSWAPD] = 1
     ctx[st.X_PRIORITY] = DEF_PRIORITY
-    ctx[st.X_TO_RECLAIM] = goal
     ctx[st.X_RECLAIMED] = 0
     ctx[st.X_IN_PASS] = 0
+    ctx[st.X_INDEX] = index
+    ctx[st.X_BOOST_LEFT] = 0
+    for z in range(index + 1):
+        zone[z, st.KSWAPD_ON] = 1
+        zone[z, st.BOOST_SEEN] = zone[z, st.BOOST]
+        ctx[st.X_BOOST_LEFT] += zone[z, st.BOOST]
     return 0
 
 
 @compiled(int64(machine_t, Numbers))
 def begin_round(m, ctx):
-    """A round of kswapd: background aging, then a pass."""
+    """A round of kswapd: background aging, then a pass that aims at the zones' high marks in all."""
     pages = m.pages
     ctx[st.X_SCANNED] = 0
     ctx[st.X_BEFORE] = ctx[st.X_RECLAIMED]
+    ctx[st.X_TO_RECLAIM] = 0
+    for z in range(ctx[st.X_INDEX] + 1):
+        if pages.zone[z, st.MANAGED] > 0:
+            ctx[st.X_TO_RECLAIM] += max(pages.zone[z, st.WMARK_HIGH] + pages.zone[z, st.BOOST], SWAP_CLUSTER_MAX)
     aged = m.age(m.policy, pages, ctx)
-    spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * aged)
+    spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * aged + pages.cost[st.C_PASS] * ctx[st.X_PASSED])
+    ctx[st.X_PASSED] = 0
     return begin_pass(m, ctx)
+
+
+@compiled(int64(machine_t, Numbers))
+def end_round(m, ctx):
+    """The next round is more urgent if this one looked at too few pages or freed none; one that frees nothing of a boost is the last."""
+    freed = ctx[st.X_RECLAIMED] - ctx[st.X_BEFORE]
+    urgent = ctx[st.X_SCANNED] < ctx[st.X_TO_RECLAIM]
+    if ctx[st.X_BOOST_LEFT] > 0:
+        if ctx[st.X_PRIORITY] == BOOST_PRIORITY:
+            urgent = False
+        ctx[st.X_BOOST_LEFT] = max(ctx[st.X_BOOST_LEFT] - freed, 0)
+        if ctx[st.X_BOOST_LEFT] > 0 and freed == 0:
+            ctx[st.X_PRIORITY] = 0
+            return 0
+    if urgent or freed == 0:
+        ctx[st.X_PRIORITY] -= 1
+    return 0
+
+
+@outlined(int64(machine_t, Numbers, int64))
+def end_balance(m, ctx, balanced):
+    """kswapd's run is over: the boosts that it found go, those raised since stay."""
+    pages = m.pages
+    num, zone = pages.num, pages.zone
+    if balanced:
+        num[st.NODE_WRITEBACK] = num[st.NODE_DIRTY] = num[st.CONGESTED] = 0
+    if ctx[st.X_RECLAIMED] > 0:
+        num[st.KSWAPD_FAILURES] = 0
+    elif not balanced:
+        num[st.KSWAPD_FAILURES] += 1
+    for z in range(zone.shape[0]):
+        if zone[z, st.KSWAPD_ON]:
+            zone[z, st.BOOST] -= min(zone[z, st.BOOST], zone[z, st.BOOST_SEEN])
+            zone[z, st.KSWAPD_ON] = zone[z, st.BOOST_SEEN] = 0
+    return m.finish(m.policy, pages, ctx)
 
 
 @compiled(int64(machine_t, Numbers, int64, int64, int64))
@@ -179,21 +231,17 @@ def balance_step(m, ctx, now, deadline, enough):
     goal = ctx[st.X_RECLAIMED] + enough
     while True:
         if ctx[st.X_IN_PASS] == 0:
-            balanced = node_balanced(pages)
-            if balanced or ctx[st.X_PRIORITY] < 1:
-                if balanced:
-                    num[st.NODE_WRITEBACK] = num[st.NODE_DIRTY] = num[st.CONGESTED] = 0
-                if ctx[st.X_RECLAIMED] > 0:
-                    num[st.KSWAPD_FAILURES] = 0
-                elif not balanced:
-                    num[st.KSWAPD_FAILURES] += 1
-                m.finish(m.policy, pages, ctx)
+            balanced = node_balanced(pages, ctx[st.X_INDEX])
+            if balanced == 0 and ctx[st.X_BOOST_LEFT] > 0:  # then the run begins again as an ordinary one
+                ctx[st.X_BOOST_LEFT] = 0
+                ctx[st.X_PRIORITY] = DEF_PRIORITY
+            if (balanced and ctx[st.X_BOOST_LEFT] == 0) or ctx[st.X_PRIORITY] < 1:
+                end_balance(m, ctx, balanced)
                 return report(pages, DONE if balanced else PASS_END, now)
             begin_round(m, ctx)
         if stretch(m, ctx, goal - ctx[st.X_RECLAIMED], deadline) != PASS_END:
             return report(pages, SLICE, now)
-        if ctx[st.X_SCANNED] < ctx[st.X_TO_RECLAIM] or ctx[st.X_RECLAIMED] == ctx[st.X_BEFORE]:
-            ctx[st.X_PRIORITY] -= 1
+        end_round(m, ctx)
         if ctx[st.X_IMMEDIATE] > 0:
             return report(pages, WAIT_PAGE, now)
         if num[st.CLOCK] >= deadline or ctx[st.X_RECLAIMED] >= goal:
@@ -206,5 +254,5 @@ def nearly_empty(pages):
     free, marks = 0, 0
     for z in range(pages.zone.shape[0]):
         free += pages.zone[z, st.ZONE_FREE]
-        marks += pages.zone[z, st.WMARK_MIN]
+        marks += pages.zone[z, st.WMARK_MIN] + pages.zone[z, st.BOOST]
     return 1 if free <= marks // 2 else 0

@@ -51,6 +51,16 @@ SYSCTL = (
         3000,
     ),
     Option(
+        "vm.watermark_boost_factor",
+        "int",
+        "1/10000 of the high mark",
+        15000,
+        "most that a zone's watermarks are raised when types of memory mix in its page blocks; 0: never",
+        "Linux 6.1 mm/page_alloc.c, with its default",
+        0,
+        100000,
+    ),
+    Option(
         "vm.dirty_ratio",
         "int",
         "%",
@@ -98,6 +108,7 @@ COSTS = (
     Option("copy_user", "time", "ns per KiB", "25ns", "copying between page cache and a process (about 40 GB/s, warm)", _SERVER, 0),
     Option("slab", "time", "ns", "50ns", "allocating or freeing one object of the kernel's", _SERVER, 0),
     Option("age_page", "time", "ns", "30ns", "looking at one page's accessed bit in a scan of idle ages", "a choice of this model", 0),
+    Option("pass_over", "time", "ns", "20ns", "passing over a page of a list whose zone is not wanted", _SERVER, 0),
     Option("wakeup", "time", "ns", "1500ns", "waking and switching to another thread", _SERVER, 0),
 )
 

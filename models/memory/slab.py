@@ -11,7 +11,7 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.frames import NO_MARK, ask_frame, give_frame, settle_pool, spend, take_frame
+from models.memory.frames import ask_typed, give_frame, settle_pool, spend, take_last
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_INACTIVE_ANON, NR_SLAB_RECLAIMABLE, SLABS_SCANNED, WORKINGSET_NODERECLAIM, WORKINGSET_NODES
 
@@ -22,9 +22,10 @@ BATCH = 128  # SHRINK_BATCH
 def add_page(pages, cache, must):
     """One more frame for a slab cache; `must`: even from below the marks.  0 if there is none."""
     row = pages.slab[cache]
-    f = ask_frame(pages, st.SLAB)
+    group = st.RECLAIMABLE if row[fi.RECLAIMABLE] else st.UNMOVABLE
+    f = ask_typed(pages, st.SLAB, group)
     if f < 0 and must:
-        f = take_frame(pages, st.SLAB, NO_MARK)
+        f = take_last(pages, st.SLAB, group)
     if f < 0:
         return 0
     spend(pages, st.BY_SLAB, pages.cost[st.C_ALLOC])

@@ -45,8 +45,11 @@ AGED = 2048  # of an anonymous page: it was there at the last scan of idle ages 
 IDLE = 4096  # of an anonymous page: not used since that scan, as far as reclaim has seen (BUFFERS of a file's)
 INCOMPRESSIBLE = 8192  # of an anonymous page: the backend refused it when it was cold, and it was not written since (TO_WRITE of a file's)
 YOUNG = 32768  # of an anonymous page: the scan of idle ages took its accessed bit, which reclaim has yet to count
+MIGRATABLE = 1  # of a frame of kind POOL or KERNEL: memory compaction could move what it holds (REFERENCED of a page on a list)
 KIND_SHIFT = 16
 FREE, ANON, FILE, POOL, TABLE, SLAB, MLOCKED = 0, 1, 2, 3, 4, 5, 6  # kinds; TABLE: page tables; MLOCKED: anonymous, locked in memory
+KERNEL, HOLE = 7, 8  # taken before the run and never freed; no memory of the zone's, a number without a frame
+# A free frame: PAGE is order + 1 in the first frame of a free block of the buddy allocator, else 0; SLOT is the type of its list.
 
 # --- slot: columns of one swap slot (int32) -------------------------------------------------------------------------
 STATE = 0  # below
@@ -62,9 +65,15 @@ SLOT_COLUMNS = 9
 SLOT_FREE, SLOT_CACHED, SLOT_USED, SLOT_RETURNED = 0, 1, 2, 3  # CACHED: in the CPU's cache of free slots; RETURNED: waits for the batch
 
 # --- zone: columns (int64), lowest zone first -----------------------------------------------------------------------
-MANAGED, ZONE_FREE, WMARK_MIN, WMARK_LOW, WMARK_HIGH, BOOST, RESERVE, FIRST_FRAME, FRESH, STACK = range(10)
-ZONE_COLUMNS = 10  # FRESH: next frame never used; STACK: freed frames on the zone's stack
+MANAGED, ZONE_FREE, WMARK_MIN, WMARK_LOW, WMARK_HIGH, BOOST, FIRST_FRAME, END_FRAME, BOOST_SEEN, KSWAPD_ON = range(10)
+RESERVES = 10  # and the two after it: reserve against requests that may use DMA, DMA32, Normal at most
+RESERVE = RESERVES + 2  # against those of the highest zone, as nearly all are
+ZONE_COLUMNS = 13  # END_FRAME: behind the last; BOOST_SEEN: the boost when kswapd's run began; KSWAPD_ON: a run goes on up to this zone
 ZONE_NAMES = ("DMA", "DMA32", "Normal")
+
+# --- block: one int32 for each 512 frames: the migrate type of the page block; buddy: models.memory.buddy; pcp: models.memory.pcp
+UNMOVABLE, MOVABLE, RECLAIMABLE = 0, 1, 2
+TYPES = 3
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
@@ -104,12 +113,20 @@ CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
-NUMBERS = 96  # from 32 on: models.memory.file_state
+KIND_TYPES = 96  # and the five after it: migrate type of the frames of each kind
+POOL_MIGRATABLE = 104  # pages of the pool can be moved by compaction (zsmalloc, z3fold)
+POOL_BY_RECLAIMER = 105  # the pool's pages are taken as reclaimers take theirs: low marks, then without any (zswap, zram)
+BOOST_FACTOR = 106  # vm.watermark_boost_factor
+BOOSTED = 107  # bits of zones that were boosted since kswapd was told last
+KSWAPD_INDEX = 108  # highest zone that kswapd was asked for since its run began, + 1; 0: nobody asked
+AVOID_MIXING = 109  # the preferred zone is Normal: first pass takes whole page blocks of another type or none
+KERNEL_FRAMES = 110  # frames of kind KERNEL
+NUMBERS = 128  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
 C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
 C_ALLOCATOR, C_TMEM, C_COMPRESS, C_DECOMPRESS = range(12, 16)
-C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB, C_AGE = range(16, 21)
+C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB, C_AGE, C_PASS = range(16, 22)
 COSTS = 24
 
 # --- cpu: ns by purpose (int64) -------------------------------------------------------------------------------------
@@ -218,7 +235,9 @@ pages_t = view_of(
         ("version", Versions),  # uint16[virtual pages]: content version, 0 = zeros as at first touch
         ("table", Table),  # int32[page-table blocks, 2]: entries in use, frame + 1
         ("frame", Table),
-        ("stack", Links),  # freed frames by zone, each zone in its own stretch
+        ("block", Links),  # migrate type of each page block
+        ("buddy", Wide),  # free lists by zone, order and type
+        ("pcp", Wide),  # per-CPU lists by zone
         ("pool_frames", Links),  # frames the pool holds
         ("slot", Table),
         ("slot_cache", Table),  # int32[2, 64]: free slots at hand, freed slots on their way back
@@ -324,6 +343,8 @@ machine_t = view_of(
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
 X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
+X_BOOST_LEFT = 7  # of a watermark boost, pages that kswapd has yet to reclaim; while there are any it neither writes nor swaps
+X_PASSED = 8  # pages of zones above X_INDEX that the last isolate or age passed over
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
@@ -346,7 +367,7 @@ Machine = boxed(machine_t, "Machine")
 
 @compiled(
     pages_owner(
-        *(Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links),
+        *(Links, Versions, Table, Table, Links, Wide, Wide, Links, Table, Table, Table, Wide, Wide, Links),
         *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
         *(Table, Wide, Links, Table, Wide, Wide, Wide, Wide),
     )
@@ -356,7 +377,9 @@ def make_pages(
     version,
     table,
     frame,
-    stack,
+    block,
+    buddy,
+    pcp,
     pool_frames,
     slot,
     slot_cache,
@@ -383,7 +406,7 @@ def make_pages(
 ):
     pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
-    pages.stack, pages.pool_frames = stack, pool_frames
+    pages.block, pages.buddy, pages.pcp, pages.pool_frames = block, buddy, pcp, pool_frames
     pages.slot, pages.slot_cache, pages.cluster = slot, slot_cache, cluster
     pages.zone, pages.proc, pages.rows = zone, proc, rows
     pages.vmstat, pages.num, pages.cost, pages.cpu = vmstat, num, cost, cpu

@@ -30,10 +30,8 @@ def zone_sizes(memory: int, kernel: int, page_size: int) -> list[int]:
 
     The kernel's own memory (text, page array, slab it never gives back) is taken from the highest zone that can bear it.
     """
-    pages = memory // page_size
-    dma = min(pages, DMA_BYTES // page_size)
-    dma32 = min(pages - dma, (DMA32_BYTES - DMA_BYTES) // page_size)
-    sizes = [dma, dma32, pages - dma - dma32]
+    sizes = zone_spans(memory, page_size)
+    dma = sizes[0]
     sizes[0] -= min(dma // 2, DMA_HOLE_BYTES // page_size)
     left = kernel // page_size
     for zone in (2, 1, 0):
@@ -41,6 +39,21 @@ def zone_sizes(memory: int, kernel: int, page_size: int) -> list[int]:
         sizes[zone] -= taken
         left -= taken
     return sizes
+
+
+def zone_spans(memory: int, page_size: int) -> list[int]:
+    """Page frames of DMA, DMA32 and Normal for a VM of `memory` bytes, the kernel's own included."""
+    pages = memory // page_size
+    dma = min(pages, DMA_BYTES // page_size)
+    dma32 = min(pages - dma, (DMA32_BYTES - DMA_BYTES) // page_size)
+    return [dma, dma32, pages - dma - dma32]
+
+
+def reserves(sizes: list[int], number: int) -> list[int]:
+    """Pages that zone `number` keeps from requests that may use DMA, DMA32, Normal at most; sizes: managed pages of each zone."""
+    if not sizes[number]:
+        return [0] * len(sizes)
+    return [sum(sizes[number + 1 : index + 1]) // RESERVE_RATIO[number] for index in range(len(sizes))]
 
 
 def auto_min_free_kbytes(managed: int, page_size: int) -> int:
@@ -57,7 +70,6 @@ def build_zones(sizes: list[int], min_free_kbytes: int, scale_factor: int, page_
     for number, managed in enumerate(sizes):
         low = pages_min * managed // total if total else 0
         step = max(low // 4, managed * scale_factor // 10000)
-        above = sum(sizes[number + 1 :])
-        reserve = above // RESERVE_RATIO[number] if managed else 0
+        reserve = reserves(sizes, number)[-1]
         zones.append(Zone(("DMA", "DMA32", "Normal")[number], managed, low, low + step, low + 2 * step, reserve))
     return zones

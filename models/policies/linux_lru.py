@@ -13,7 +13,7 @@ from numba import int64, void
 
 from models.jit import compiled
 from models.memory import state as st
-from models.memory.frames import note
+from models.memory.frames import frames_up_to, note, zone_of
 from models.memory.rmap import references
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies.policy import PolicyModule
@@ -22,6 +22,10 @@ from models.vmstat import (
     PGACTIVATE,
     PGDEACTIVATE,
     PGREFILL,
+    PGSCAN_ANON,
+    PGSCAN_DIRECT,
+    PGSCAN_KSWAPD,
+    PGSKIP_DMA,
     PGROTATED,
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_REFAULT_ANON,
@@ -40,6 +44,8 @@ SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a ru
 STATS = 8  # sizes of the four lists as of the last flush, then workingset_activate_anon and _file
 STATS_ACTIVATE = STATS + LISTS
 NEXT_FLUSH = STATS_ACTIVATE + 2  # simulated ns
+ZONE_SIZES = 16  # pages of each zone on each list: ZONE_SIZES + LISTS * zone + list
+NUMBERS = 28
 
 # ctx: this pass
 NR, TARGET = st.X_OWN, st.X_OWN + LISTS
@@ -47,6 +53,7 @@ LIST_AT = st.X_OWN + 8
 RECLAIMED_BEFORE = st.X_OWN + 9
 MAY_DEACTIVATE = st.X_OWN + 10  # anon, then file
 SLICE_FILE, SLICE_SCANNED, SLICE_RECLAIMED = st.X_OWN + 12, st.X_OWN + 13, st.X_OWN + 14  # the slice given out last, and the sums before it
+AHEAD = st.X_OWN + 15  # pages of a list that are still to be looked at
 
 SWAP_CLUSTER_MAX = 32
 DEF_PRIORITY = 12
@@ -58,7 +65,7 @@ FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
 
 def create(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Empty lists; links live in the frame table."""
-    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(16, np.int64)
+    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(NUMBERS, np.int64)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
@@ -73,6 +80,7 @@ def push_head(policy, pages, f, which):
         head[TAIL + which] = f + 1
     head[HEAD + which] = f + 1
     pages.vmstat[NR_INACTIVE_ANON + which] += 1
+    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] += 1
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
@@ -87,6 +95,7 @@ def push_tail(policy, pages, f, which):
         head[HEAD + which] = f + 1
     head[TAIL + which] = f + 1
     pages.vmstat[NR_INACTIVE_ANON + which] += 1
+    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] += 1
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
@@ -102,6 +111,7 @@ def unlink(policy, pages, f, which):
     else:
         head[TAIL + which] = before
     pages.vmstat[NR_INACTIVE_ANON + which] -= 1
+    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] -= 1
 
 
 @compiled(int64(int64))
@@ -268,14 +278,37 @@ def inactive_is_low(policy, pages, is_file):
     return 1 if inactive * ratio < active else 0
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def deactivate(policy, pages, n, is_file):
+@compiled(int64(policy_t, pages_t, Numbers, int64))
+def next_of(policy, pages, ctx, which):
+    """The last page of a list that belongs to no zone above ctx[X_INDEX], or -1; those passed over go to the list's head.
+
+    A list is gone through once: ctx[AHEAD] pages of it are still to be seen.
+    """
+    limit = frames_up_to(pages, ctx[st.X_INDEX])
+    while ctx[AHEAD] > 0:
+        ctx[AHEAD] -= 1
+        f = int64(policy.head[TAIL + which]) - 1
+        if f < limit:
+            return f
+        unlink(policy, pages, f, which)
+        push_head(policy, pages, f, which)
+        pages.vmstat[PGSKIP_DMA + zone_of(pages, f)] += 1
+        ctx[st.X_PASSED] += 1
+    return int64(-1)
+
+
+@compiled(int64(policy_t, pages_t, Numbers, int64, int64))
+def deactivate(policy, pages, ctx, n, is_file):
     """Move up to n pages from the active tail to the inactive head; returns how many."""
-    frame, head, window = pages.frame, policy.head, pages.window
+    frame, window = pages.frame, pages.window
     active = ACTIVE_ANON + 2 * is_file
     moved, kept = 0, 0
-    while moved + kept < n and head[TAIL + active] > 0:
-        f = int64(head[TAIL + active]) - 1
+    ctx[AHEAD] = pages.vmstat[NR_INACTIVE_ANON + active]
+    passed = ctx[st.X_PASSED]
+    while moved + kept < n:
+        f = next_of(policy, pages, ctx, active)
+        if f < 0:
+            break
         used = references(pages, f)
         unlink(policy, pages, f, active)
         if used and frame[f, st.FLAGS] & st.EXECUTABLE:
@@ -289,7 +322,7 @@ def deactivate(policy, pages, n, is_file):
     for i in range(kept):
         push_head(policy, pages, int64(window[i]), active)
     policy.num[AGE] += kept
-    pages.vmstat[PGREFILL] += moved + kept
+    pages.vmstat[PGREFILL] += moved + kept + ctx[st.X_PASSED] - passed
     pages.vmstat[PGDEACTIVATE] += moved
     return moved + kept
 
@@ -299,7 +332,7 @@ def age(policy, pages, ctx):
     """kswapd's background aging: a slice of active anonymous pages while the inactive list is low."""
     ctx[st.X_AGED] = 0
     if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(policy, pages, 0):
-        ctx[st.X_AGED] = deactivate(policy, pages, SWAP_CLUSTER_MAX, 0)
+        ctx[st.X_AGED] = deactivate(policy, pages, ctx, SWAP_CLUSTER_MAX, 0)
     return ctx[st.X_AGED]
 
 
@@ -315,7 +348,7 @@ def may_deactivate(policy, pages, is_file):
 def sum_high_marks(pages):
     total = 0
     for z in range(pages.zone.shape[0]):
-        total += pages.zone[z, st.WMARK_HIGH]
+        total += pages.zone[z, st.WMARK_HIGH] + pages.zone[z, st.BOOST]
     return total
 
 
@@ -328,7 +361,7 @@ def remember_slice(ctx, is_file):
 
 @compiled(int64(policy_t, pages_t, Numbers))
 def begin(policy, pages, ctx):
-    """How many pages of each list this pass scans (get_scan_count): size >> priority, shared by cost and swappiness."""
+    """How many pages of each list this pass scans: those of the zones up to X_INDEX >> priority, shared by cost and swappiness."""
     num, vmstat = policy.num, pages.vmstat
     flush_stats(policy, pages)
     priority = ctx[st.X_PRIORITY]
@@ -342,7 +375,7 @@ def begin(policy, pages, ctx):
     swappiness = pages.num[st.SWAPPINESS]
     # shares in parts of `whole`
     anon, file, whole = int64(1), int64(1), int64(1)
-    if pages.num[st.SWAP_FREE] <= 0:
+    if pages.num[st.SWAP_FREE] <= 0 or ctx[st.X_BOOST_LEFT] > 0:
         anon = 0
     elif priority == 0 and swappiness > 0:
         pass
@@ -359,8 +392,10 @@ def begin(policy, pages, ctx):
         whole = anon + file
     for which in range(LISTS):
         share = anon if which < INACTIVE_FILE else file
-        scan = vmstat[NR_INACTIVE_ANON + which] >> priority
-        ctx[NR + which] = scan * share // whole
+        size = 0
+        for z in range(ctx[st.X_INDEX] + 1):
+            size += num[ZONE_SIZES + LISTS * z + which]
+        ctx[NR + which] = (size >> priority) * share // whole
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0
     ctx[RECLAIMED_BEFORE] = ctx[st.X_RECLAIMED]
@@ -368,17 +403,24 @@ def begin(policy, pages, ctx):
     return 0
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def isolate_tail(policy, pages, which, n):
-    """Take up to n pages from a list's tail into pages.window, oldest first; returns how many."""
-    frame, head, window = pages.frame, policy.head, pages.window
+@compiled(int64(policy_t, pages_t, Numbers, int64, int64))
+def isolate_tail(policy, pages, ctx, which, n):
+    """Take up to n pages from a list's tail into pages.window, oldest first; returns how many.  Those passed over count as scanned."""
+    frame, window, vmstat = pages.frame, pages.window, pages.vmstat
     taken = 0
-    while taken < n and head[TAIL + which] > 0:
-        f = int64(head[TAIL + which]) - 1
+    ctx[AHEAD] = vmstat[NR_INACTIVE_ANON + which]
+    passed = ctx[st.X_PASSED]
+    while taken < n:
+        f = next_of(policy, pages, ctx, which)
+        if f < 0:
+            break
         unlink(policy, pages, f, which)
         frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.LRU
         window[taken] = f
         taken += 1
+    passed = ctx[st.X_PASSED] - passed
+    vmstat[PGSCAN_KSWAPD if ctx[st.X_KSWAPD] == 1 else PGSCAN_DIRECT] += passed
+    vmstat[PGSCAN_ANON + which // 2] += passed
     return taken
 
 
@@ -445,10 +487,10 @@ def isolate(policy, pages, ctx):
         ctx[NR + which] -= n
         if which == INACTIVE_ANON or which == INACTIVE_FILE:
             ctx[SLICE_FILE] = 1 if which == INACTIVE_FILE else 0
-            return isolate_tail(policy, pages, which, n)
+            return isolate_tail(policy, pages, ctx, which, n)
         is_file = 1 if which == ACTIVE_FILE else 0
         if ctx[MAY_DEACTIVATE + is_file]:
-            ctx[st.X_AGED] = deactivate(policy, pages, n, is_file)
+            ctx[st.X_AGED] = deactivate(policy, pages, ctx, n, is_file)
             return 0
         ctx[st.X_SKIPPED] = 1
 

@@ -9,6 +9,7 @@ import numpy as np
 from simpy import Event
 
 from models.memory import state as st
+from models.memory.frames import drain_if_short
 from models.memory.latency import bin_of
 from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.rounds import direct_step, nearly_empty, reclaimable, start_direct
@@ -58,7 +59,7 @@ class DirectReclaim:
         zone = vm.arrays.zone
         pages = int(reclaimable(vm.pages))
         present = zone[:, st.MANAGED] > 0
-        return bool((present & (zone[:, st.ZONE_FREE] + pages > zone[:, st.WMARK_MIN] + zone[:, st.RESERVE])).any())
+        return bool((present & (zone[:, st.ZONE_FREE] + pages > zone[:, st.WMARK_MIN] + zone[:, st.BOOST] + zone[:, st.RESERVE])).any())
 
     def _throttle(self) -> Steps:
         """With less than half of the min marks free, wait for kswapd."""
@@ -98,5 +99,6 @@ class DirectReclaim:
                 yield from self.task.sleep(TICK, memory=True)
         freed = int(ctx[st.X_RECLAIMED])
         if freed:
+            drain_if_short(vm.pages)
             vm.num[st.KSWAPD_FAILURES] = 0
         return freed

@@ -59,7 +59,7 @@ class Kreclaimd(Actor):
         self.scan_period = scan_period
         self.threshold = -(-threshold // scan_period)  # in scans
         self.set_scans = max(1, -(-WORKING_SET_NS // scan_period))
-        frames = int(vm.num[st.FRAMES])
+        frames = len(vm.arrays.frame)
         self.age = np.zeros(frames, np.uint8)
         self.num = np.zeros(cold.NUMBERS, np.int64)
         self.num[cold.THRESHOLD] = self.threshold

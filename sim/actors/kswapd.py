@@ -1,19 +1,19 @@
 """kswapd: background reclaim down from the low to the high watermark (Linux 6.1 mm/vmscan.c balance_pgdat, kswapd_try_to_sleep).
 
-Not modelled: watermark boost (every zone's boost is 0), memory compaction, orders above 0.
+A request names the highest zone that it may use, a boosted zone itself; a run is for the highest one that was named since the last run
+began, or for the same as that.  Not modelled: memory compaction, orders above 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from simpy import Event
 
 from models.memory import state as st
-from models.memory.frames import node_balanced
-from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.frames import TOP, node_balanced
+from models.memory.op_state import CODE_MASK, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.rounds import balance_step, start_balance
 from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
 from sim.actors.cpus import Actor, Steps
@@ -40,8 +40,7 @@ class Kswapd(Actor):
         self.nap_ends = 0  # when the short sleep is over, ns; 0 in a long one
         self.timer_set = False
         self.progress: Event | None = None  # triggered after each stretch, if a throttled reclaimer waits for it
-        zones = vm.arrays.zone
-        self.goal = int(np.maximum(zones[zones[:, st.MANAGED] > 0, st.WMARK_HIGH], CLUSTER).sum())
+        self.index = TOP  # highest zone of the present or last run
 
     def wake(self) -> None:
         """Wake it if it sleeps and there is a point."""
@@ -58,11 +57,13 @@ class Kswapd(Actor):
         while True:
             vm.psi.change(running=1, memstall=1, memstall_running=1)
             yield from vm.cpus.acquire(self)
-            balanced = yield from self._balance()
+            self.index = self._wanted()
+            vm.num[st.KSWAPD_INDEX] = 0
+            yield from self._balance()
             vm.cpus.release(self)
             vm.psi.change(running=-1, memstall=-1, memstall_running=-1)
             self._tell()
-            yield from self._try_to_sleep(balanced)
+            yield from self._try_to_sleep(self._wanted())
 
     def next_progress(self) -> Event:
         """The event of the next stretch's end."""
@@ -81,10 +82,14 @@ class Kswapd(Actor):
         self.asleep = self.vm.env.event()
         return self.asleep
 
-    def _try_to_sleep(self, balanced: bool) -> Steps:
-        """A short sleep first; only if that passes undisturbed, sleep until woken."""
+    def _wanted(self) -> int:
+        """The highest zone that kswapd was asked for since its run began, else that of the run."""
+        return int(self.vm.num[st.KSWAPD_INDEX]) - 1 if self.vm.num[st.KSWAPD_INDEX] else self.index
+
+    def _try_to_sleep(self, index: int) -> Steps:
+        """A short sleep first; only if that passes undisturbed, sleep until woken.  There is none while no zone up to `index` is balanced."""
         vm = self.vm
-        if balanced or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
+        if node_balanced(vm.pages, index) or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
             self.nap_ends = int(vm.env.now) + SHORT_SLEEP
             if not self.timer_set:
                 self._set_timer(SHORT_SLEEP)
@@ -93,7 +98,7 @@ class Kswapd(Actor):
                 vm.vmstat[KSWAPD_LOW_WMARK_HIT_QUICKLY] += 1
                 return
             self.nap_ends = 0
-            if node_balanced(vm.pages) or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
+            if node_balanced(vm.pages, index) or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
                 yield self._sleep()
                 return
         vm.vmstat[KSWAPD_HIGH_WMARK_HIT_QUICKLY] += 1
@@ -117,12 +122,12 @@ class Kswapd(Actor):
         event, self.asleep = self.asleep, None
         event.succeed(False)
 
-    def _balance(self) -> Generator[Event, Any, bool]:
-        """One run: rounds of rising urgency until some zone passes its high mark; returns whether one does."""
+    def _balance(self) -> Steps:
+        """One run: rounds of rising urgency until some zone up to the run's index passes its high mark."""
         vm, ctx = self.vm, self.ctx
         machine, env, cpus = vm.machine, vm.env, vm.cpus
         vm.vmstat[PAGEOUTRUN] += 1
-        start_balance(machine, ctx, self.goal)
+        start_balance(machine, ctx, self.index)
         ahead = vm.wakeup_ns  # the switch to kswapd, spent with the first stretch
         code = SLICE
         while code == SLICE or code == WAIT_PAGE:
@@ -143,7 +148,6 @@ class Kswapd(Actor):
                 self._tell()
             if code == WAIT_PAGE:
                 yield from self._wait_for_writeback()
-        return code == DONE
 
     def _wait_for_room(self, disk: Disk) -> Steps:
         """The device's queue is full: off the CPU until it has room."""
