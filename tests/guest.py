@@ -37,7 +37,7 @@ SWAP_BANDWIDTH, FILE_BANDWIDTH = 13_000_000_000, 683_000_000  # bytes/s: 0.3 and
 START = Start(
     (
         ZoneStart("DMA", 3840, 3808, 139, 173, 207, 1, 4095),
-        ZoneStart("DMA32", 24263, 16016 + 798 - 106, 884, 1105, 1326, 4096, 36823, 2283, 270),
+        ZoneStart("DMA32", 24263, 16016 + 798 - 106, 884, 1105, 1326, 4096, 36823, 2283, 270, 3000 + 798),
     )
 )
 GAMMA = 0x9E3779B97F4A7C15
@@ -139,7 +139,7 @@ def simulate(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Vm, Any]:
     background = process(798, (np.ones(798), np.arange(798), np.zeros(798)), ([9, 9], [0, 0], [4_000_000_000] * 2))
     swap = 163840 if "vda" in json.dumps(run["config"]) or "_disk_" in name else 0
     plan = make_plan(
-        [background], rows=rows, memory=(3840 + 256 + 24263) * 4096, kernel_reserved=0, min_free_kbytes=4096,
+        [background], rows=rows, swappiness=int(run["env"]["/proc/sys/vm/swappiness"]), memory=(3840 + 256 + 24263) * 4096, kernel_reserved=0, min_free_kbytes=4096,
         costs=GUEST_COSTS, swap_slots=swap, rotational=True,
     )  # fmt: skip
     files = ((), (FilePlan(File("vdb", max(file, 1)), rows, swap),)) if file else ((), ())
