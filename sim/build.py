@@ -71,7 +71,8 @@ class Plan(NamedTuple):
 
 class ZoneStart(NamedTuple):
     """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end.
-    Of the pages in use at the start, reclaimable ones (slab) and movable ones (on lists, unevictable); the others are unmovable."""
+    Of the pages in use at the start, reclaimable ones (slab) and movable ones (on lists, unevictable); the others are unmovable.
+    scattered: free pages in page blocks that such movable pages lie in (models.memory.boot)."""
 
     name: str
     managed: int
@@ -84,6 +85,7 @@ class ZoneStart(NamedTuple):
     pcp: int = 0  # pages on per-CPU lists, which are not among the free ones
     reclaimable: int = 0
     movable: int = 0
+    scattered: int = 0
 
 
 class Start(NamedTuple):
@@ -214,7 +216,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         **files._asdict(),
     )
     pages = st.make_pages(*arrays)
-    fill_zones(pages, zone, found)
+    fill_zones(pages, zone, tables.block, found)
     return pages, arrays
 
 

@@ -23,12 +23,12 @@ ALIGN = 1 << buddy.LARGEST  # zones begin at multiples, so that no free block cr
 
 class Layout(NamedTuple):
     """One zone: marks; its first frame's place behind a multiple of 1024; frames up to its end, those without memory first; frames that
-    the kernel has taken: unmovable, reclaimable, movable."""
+    the kernel has taken: unmovable, reclaimable, movable, and those free ones that lie among the last."""
 
     zone: Zone
     offset: int
     spanned: int
-    taken: tuple[int, int, int] = (0, 0, 0)
+    taken: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 def _configured(plan: Plan) -> list[Layout]:
@@ -41,7 +41,8 @@ def _configured(plan: Plan) -> list[Layout]:
     min_free = plan.min_free_kbytes or auto_min_free_kbytes(sum(sizes), plan.page_size)
     zones = build_zones(sizes, min_free, plan.watermark_scale_factor, plan.page_size)
     spans = zone_spans(plan.memory, plan.page_size)
-    return [Layout(zone, 0, spanned) for zone, spanned in zip(zones, spans, strict=True)]
+    outside = (1, 0, 0)  # frame 0 is in no zone
+    return [Layout(zone, off, spanned - off) for zone, spanned, off in zip(zones, spans, outside, strict=True)]
 
 
 def _measured(start: tuple[ZoneStart, ...]) -> list[Layout]:
@@ -53,12 +54,12 @@ def _measured(start: tuple[ZoneStart, ...]) -> list[Layout]:
             found.append(Layout(Zone(name, 0, 0, 0, 0, 0), 0, 0))
             continue
         used = zone.managed - zone.free
-        if not 0 <= used <= zone.managed or zone.spanned < zone.managed or zone.reclaimable + zone.movable > used:
+        if zone.scattered > zone.free or not 0 <= used <= zone.managed or zone.spanned < zone.managed or zone.reclaimable + zone.movable > used:
             raise UserError(
                 f"start of zone {name}: {zone.free} pages free, {zone.managed} managed, {zone.spanned} spanned, {zone.reclaimable} "
                 f"reclaimable and {zone.movable} movable in use; expected free <= managed <= spanned, and those in use within what is not free"
             )
-        taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable)
+        taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable, zone.scattered)
         found.append(Layout(Zone(name, zone.managed, zone.min, zone.low, zone.high, 0), zone.start_pfn % ALIGN, zone.spanned, taken))
     return found
 
@@ -135,13 +136,15 @@ def type_scalars(num: Array, plan: Plan, zone: Array) -> None:
     num[st.AVOID_MIXING] = int(zone[2, st.MANAGED] > 0)
 
 
-def fill_zones(pages: Any, zone: Array, found: list[Layout]) -> None:
+def fill_zones(pages: Any, zone: Array, block: Array, found: list[Layout]) -> None:
     """Free the memory of every zone, then let the kernel have taken what it holds at the start."""
     for number, item in enumerate(found):
         managed = item.zone.managed
         if not managed:
             continue
         end = int(zone[number, st.FIRST_FRAME]) + item.offset + item.spanned
+        if item.offset % buddy.BLOCK_FRAMES:
+            block[(int(zone[number, st.FIRST_FRAME]) + item.offset) >> buddy.BLOCK_SHIFT] = st.UNMOVABLE
         resolve("models.memory.boot:free_memory")(pages, number, end - managed, end)
         if sum(item.taken):
             resolve("models.memory.boot:use_memory")(pages, number, *item.taken)

@@ -1,11 +1,16 @@
 """How memory lies when a run begins: free blocks in order, and what the kernel took before.
 
-At boot every page block is movable and memory is freed from low to high numbers in the largest aligned blocks.  A measured machine
-has frames in use at its start; which ones is not in the data, only how many.  The buddy allocator itself lays them out: it hands
-out the unmovable, reclaimable and movable frames that are in use, mixed evenly as a booting kernel asks for them.  So
-unmovable and reclaimable memory claims two page blocks of 512 at a time from the movable ones and fills them before it takes the
-next, and the blocks that it has begun keep room for more of its kind.  What a boot frees again, and the holes that this leaves, is not known
-and not modelled.  Boosts of the time before are gone: setting min_free_kbytes or the end of a kswapd run cleared them.
+At boot memory is freed from low to high numbers in the largest aligned blocks.  Page blocks are movable, but for one whose first frame
+is not the zone's: nothing sets its type, and zero is unmovable.  On x86 that is the first block of zone DMA, which begins at
+frame 1: its 256 frames above the first MiB are the only ones where unmovable memory finds room in DMA.  (The measured guests confirm it:
+their DMA pool of 32 pages lies there, so anonymous memory takes all of DMA but 232 frames without a boost.)
+
+A measured machine has frames in use at its start; which ones is not in the data, only how many.  The buddy allocator itself lays them
+out: it hands out the unmovable, reclaimable and movable frames that are in use, mixed evenly as a booting kernel asks for them.
+So unmovable and reclaimable memory claims two page blocks at a time from the movable ones and fills them before it takes the next.
+Movable memory is different: a boot's processes come and go, and what stays (files of a tmpfs, locked memory) pins page blocks that are
+free otherwise.  `scattered` is how many free frames lie in such page blocks; the frames that stay are spread evenly over them.
+Boosts of the time before are gone: setting min_free_kbytes or the end of a kswapd run cleared them.
 """
 
 from __future__ import annotations
@@ -29,29 +34,44 @@ def free_memory(pages, z, first, end):
             order -= 1
         for i in range(f, f + (1 << order)):
             pages.frame[i, st.FLAGS] = 0
-        buddy.put_block(pages, z, f, order, st.MOVABLE, 1)
+        buddy.put_block(pages, z, f, order, int64(pages.block[f >> buddy.BLOCK_SHIFT]), 1)
         f += 1 << order
     pages.zone[z, st.ZONE_FREE] += end - first
     pages.vmstat[NR_FREE_PAGES] += end - first
     return 0
 
 
-@compiled(int64(pages_t, int64, int64, int64, int64))
-def use_memory(pages, z, unmovable, reclaimable, movable):
-    """The kernel has taken so many frames of each type from a zone; the sum must be free."""
-    wanted = (unmovable, movable, reclaimable)
+@compiled(int64(pages_t, int64, int64, int64, int64, int64))
+def use_memory(pages, z, unmovable, reclaimable, movable, scattered):
+    """The kernel has taken so many frames of each type from a zone; the sum must be free, and `scattered` beside it."""
+    frame = pages.frame
+    wanted = (unmovable, movable + scattered, reclaimable)
     total = unmovable + reclaimable + movable
-    for i in range(total):
+    steps = max(total + scattered, 1)
+    last = int64(0)  # of the movable frames that will be free again, linked by PREV
+    kept = int64(0)
+    for i in range(steps):
         for kind in range(st.TYPES):
-            n = wanted[kind] * (i + 1) // total - wanted[kind] * i // total
-            for _ in range(n):
+            first, end = wanted[kind] * i // steps, wanted[kind] * (i + 1) // steps
+            for k in range(first, end):
                 f = buddy.take(pages, z, kind, 0)
                 flags = st.KERNEL << st.KIND_SHIFT
-                pages.frame[f, st.FLAGS] = flags | st.MIGRATABLE if kind == st.MOVABLE else flags
-                pages.frame[f, st.PAGE] = -1
+                frame[f, st.FLAGS] = flags | st.MIGRATABLE if kind == st.MOVABLE else flags
+                frame[f, st.PAGE] = -1
+                if kind == st.MOVABLE and kept == movable * (k + 1) // wanted[kind]:
+                    frame[f, st.PREV] = last
+                    last = f + 1
+                elif kind == st.MOVABLE:
+                    kept += 1
+    while last > 0:
+        f = last - 1
+        last = int64(frame[f, st.PREV])
+        frame[f, st.FLAGS] = 0
+        buddy.give(pages, z, f, int64(pages.block[f >> buddy.BLOCK_SHIFT]))
     pages.zone[z, st.ZONE_FREE] -= total
     pages.zone[z, st.BOOST] = 0
     pages.vmstat[NR_FREE_PAGES] -= total
     pages.num[st.KERNEL_FRAMES] += total
     pages.num[st.BOOSTED] = 0
+    pages.num[st.MIXED : st.MIXED + 3 * st.TYPES] = 0
     return 0

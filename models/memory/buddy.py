@@ -180,6 +180,7 @@ def steal(pages, z, f, order, kind, whole):
         for block in range(f >> BLOCK_SHIFT, f + (1 << order) >> BLOCK_SHIFT):
             pages.block[block] = kind
     else:
+        pages.num[st.MIXED + st.TYPES * z + kind] += 1
         boost(pages, z)
         if whole:
             claim_page_block(pages, z, f, kind)
