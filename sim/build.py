@@ -18,7 +18,7 @@ from models.registry import resolve
 from models.vmstat import COUNT
 from models.workloads.stream import Process
 from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
-from sim.build_zones import fill_zones, frame_tables, layouts, type_scalars, zone_table
+from sim.build_zones import fill_lists, fill_zones, frame_tables, layouts, type_scalars, zone_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
@@ -119,11 +119,6 @@ COST_COLUMNS = {
     "age_page": st.C_AGE,
     "pass_over": st.C_PASS,
 }
-
-
-def resident_pages(plan: Plan) -> int:
-    """Pages of memory that is there before anything runs."""
-    return sum(sum(item.process.resident) for item in plan.processes if item.process.resident is not None)
 
 
 def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
@@ -294,6 +289,8 @@ def build(plan: Plan) -> Built:
         b.store, b.load, b.invalidate, *_clean_functions(b),
     )  # fmt: skip
     _place_residents(plan, machine)
+    if plan.start is not None:
+        fill_lists(pages, plan.start.zones)
     if plan.allocator is not None:
         resolve("models.memory.frames:settle_pool")(backend, pages)
         arrays.num[st.CLOCK] = 0

@@ -45,18 +45,24 @@ def _configured(plan: Plan) -> list[Layout]:
     return [Layout(zone, off, spanned - off) for zone, spanned, off in zip(zones, spans, outside, strict=True)]
 
 
-def _measured(start: tuple[ZoneStart, ...]) -> list[Layout]:
+def resident_pages(plan: Plan) -> int:
+    """Pages of memory that is there before anything runs; they are placed on the lists later."""
+    return sum(sum(item.process.resident) for item in plan.processes if item.process.resident is not None)
+
+
+def _measured(start: tuple[ZoneStart, ...], resident: int) -> list[Layout]:
     by_name = {zone.name: zone for zone in start}
+    highest = [name for name in st.ZONE_NAMES if name in by_name][-1]
     found = []
     for name in st.ZONE_NAMES:
         zone = by_name.get(name)
         if zone is None or zone.managed == 0:
             found.append(Layout(Zone(name, 0, 0, 0, 0, 0), 0, 0))
             continue
-        used = zone.managed - zone.free
+        used = zone.managed - zone.free - zone.pcp - (resident if name == highest else 0)
         if zone.scattered > zone.free or not 0 <= used <= zone.managed or zone.spanned < zone.managed or zone.reclaimable + zone.movable > used:
             raise UserError(
-                f"start of zone {name}: {zone.free} pages free, {zone.managed} managed, {zone.spanned} spanned, {zone.reclaimable} "
+                f"start of zone {name}: {zone.free} pages free, {zone.pcp} on per-CPU lists, {zone.managed} managed, {zone.spanned} spanned, {zone.reclaimable} "
                 f"reclaimable and {zone.movable} movable in use; expected free <= managed <= spanned, and those in use within what is not free"
             )
         taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable, zone.scattered)
@@ -66,7 +72,7 @@ def _measured(start: tuple[ZoneStart, ...]) -> list[Layout]:
 
 def layouts(plan: Plan) -> list[Layout]:
     """The zones DMA, DMA32 and Normal; those without pages have zeros.  Raises UserError for too little or too much memory."""
-    found = _configured(plan) if plan.start is None else _measured(plan.start.zones)
+    found = _configured(plan) if plan.start is None else _measured(plan.start.zones, resident_pages(plan))
     total = sum(item.zone.managed for item in found)
     if sum(item.spanned + ALIGN for item in found) > st.MAX_FRAMES:
         raise UserError(f"machine.memory: {total} pages; this version holds at most {st.MAX_FRAMES} (use a larger page_size)")
@@ -123,9 +129,9 @@ def frame_tables(zone: Array, cpus: int) -> FrameTables:
 
 def type_scalars(num: Array, plan: Plan, zone: Array) -> None:
     """Migrate types by use (pagecache.md E.1) and the boost, into the machine's scalars."""
-    types = num[st.KIND_TYPES : st.KIND_TYPES + 6]
+    types = num[st.KIND_TYPES : st.KIND_TYPES + 7]
     types[:] = st.UNMOVABLE
-    types[st.ANON] = st.MOVABLE
+    types[[st.ANON, st.MLOCKED]] = st.MOVABLE
     types[st.FILE] = st.UNMOVABLE if plan.filesystem.kind == "raw" else st.MOVABLE
     pool = plan.allocator or plan.clean_allocator
     if pool is not None:
@@ -148,3 +154,10 @@ def fill_zones(pages: Any, zone: Array, block: Array, found: list[Layout]) -> No
         resolve("models.memory.boot:free_memory")(pages, number, end - managed, end)
         if sum(item.taken):
             resolve("models.memory.boot:use_memory")(pages, number, *item.taken)
+
+
+def fill_lists(pages: Any, start: tuple[ZoneStart, ...]) -> None:
+    """The per-CPU lists of a measured machine at its start."""
+    for zone in start:
+        if zone.pcp:
+            resolve("models.memory.boot:fill_list")(pages, st.ZONE_NAMES.index(zone.name), zone.pcp)

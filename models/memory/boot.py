@@ -18,7 +18,7 @@ from __future__ import annotations
 from numba import int64
 
 from models.jit import compiled
-from models.memory import buddy
+from models.memory import buddy, pcp
 from models.memory import state as st
 from models.memory.state import pages_t
 from models.vmstat import NR_FREE_PAGES
@@ -75,3 +75,17 @@ def use_memory(pages, z, unmovable, reclaimable, movable, scattered):
     pages.num[st.BOOSTED] = 0
     pages.num[st.MIXED : st.MIXED + 3 * st.TYPES] = 0
     return 0
+
+
+@compiled(int64(pages_t, int64, int64))
+def fill_list(pages, z, count):
+    """Movable free frames move to the zone's per-CPU list until it holds `count`, whatever its limit; returns how many it holds."""
+    row = pages.pcp[z]
+    while row[pcp.COUNT] < count:
+        f = buddy.take(pages, z, st.MOVABLE, 0)
+        if f < 0:
+            break
+        pages.zone[z, st.ZONE_FREE] -= 1
+        pages.vmstat[NR_FREE_PAGES] -= 1
+        pcp.push(pages, z, f, st.MOVABLE)
+    return row[pcp.COUNT]

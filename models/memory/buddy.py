@@ -144,7 +144,7 @@ def is_movable(flags):
     held = flags >> st.KIND_SHIFT
     if held == st.POOL or held == st.KERNEL:
         return 1 if flags & st.MIGRATABLE else 0
-    return 1 if flags & st.LRU else 0
+    return 1 if flags & st.LRU or flags >> st.KIND_SHIFT == st.MLOCKED else 0
 
 
 @compiled(void(pages_t, int64, int64, int64))

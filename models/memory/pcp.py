@@ -109,11 +109,10 @@ def overflow(pages, z, kind):
     give_back(pages, z, min(max(min(n, most), row[BATCH]), row[COUNT]), kind)
 
 
-@compiled(void(pages_t, int64, int64))
-def give(pages, z, f):
-    """Free a frame (its flags are cleared already): to the head of the list of its page block's type."""
+@compiled(void(pages_t, int64, int64, int64))
+def push(pages, z, f, kind):
+    """Put a free frame at the head of a type's list."""
     frame, row = pages.frame, pages.pcp[z]
-    kind = int64(pages.block[f >> buddy.BLOCK_SHIFT])
     first = row[HEAD + kind]
     frame[f, st.NEXT], frame[f, st.PREV], frame[f, st.PAGE], frame[f, st.SLOT] = first, 0, 0, kind
     if first > 0:
@@ -123,6 +122,14 @@ def give(pages, z, f):
     row[HEAD + kind] = f + 1
     row[LISTED + kind] += 1
     row[COUNT] += 1
+
+
+@compiled(void(pages_t, int64, int64))
+def give(pages, z, f):
+    """Free a frame (its flags are cleared already): to the head of the list of its page block's type."""
+    row = pages.pcp[z]
+    kind = int64(pages.block[f >> buddy.BLOCK_SHIFT])
+    push(pages, z, f, kind)
     if row[COUNT] >= (row[SMALL_HIGH] if pages.zone[z, st.KSWAPD_ON] else row[HIGH]):
         overflow(pages, z, kind)
 

@@ -64,6 +64,9 @@ class ZoneStart(Section):
     spanned: Annotated[int, Key("int", "pages", "pages from its first to its last", "", 1, 1 << 40)]
     start_pfn: Annotated[int, Key("int", "", "number of its first page frame", "", 0, 1 << 40)]
     pcp: Annotated[int, Key("int", "pages", "pages on per-CPU lists, besides the free ones", "", 0, 1 << 40)] = 0
+    reclaimable: Annotated[int, Key("int", "pages", "of the pages in use, those of reclaimable slab", "", 0, 1 << 40)] = 0
+    movable: Annotated[int, Key("int", "pages", "of the pages in use, those that can be moved (not on the lists)", "", 0, 1 << 40)] = 0
+    scattered: Annotated[int, Key("int", "pages", "free pages in page blocks that such pages lie in", "", 0, 1 << 40)] = 0
 
 
 class MachineStart(Section):

@@ -142,7 +142,8 @@ def _zones(before: Mapping[str, float], uncounted: int) -> list[dict[str, Any]]:
         counts = {column: int(before[key + column]) for column in ("managed", "free", "min", "low", "high")}
         zones.append({"name": name, **counts, "spanned": spanned, "start_pfn": start})
         pfn = start + spanned
-    zones[-1]["pcp"] = per_cpu_pages(before, uncounted)
+    pcp = per_cpu_pages(before, uncounted)
+    zones[-1] |= {"pcp": pcp, "reclaimable": int(before["vmstat.nr_slab_reclaimable"]), "movable": int(before["vmstat.nr_unevictable"])}
     return zones
 
 
