@@ -105,8 +105,9 @@ def ask_kswapd(pages, index):
     """
     num = pages.num
     num[st.KSWAPD_INDEX] = max(num[st.KSWAPD_INDEX], index + 1)
-    if num[st.KSWAPD_AWAKE] == 0 and (node_balanced(pages, index) == 0 or node_boosted(pages, index)):
+    if num[st.KSWAPD_AWAKE] == 0 and num[st.WAKE] == 0 and (node_balanced(pages, index) == 0 or node_boosted(pages, index)):
         num[st.WAKE] = 1
+        num[st.WOKEN_INDEX] = num[st.KSWAPD_INDEX]
 
 
 @compiled(void(pages_t))

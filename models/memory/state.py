@@ -120,6 +120,7 @@ BOOST_FACTOR = 106  # vm.watermark_boost_factor
 BOOSTED = 107  # bits of zones that were boosted since kswapd was told last
 KSWAPD_INDEX = 108  # highest zone that kswapd was asked for since its run began, + 1; 0: nobody asked
 AVOID_MIXING = 109  # the preferred zone is Normal: first pass takes whole page blocks of another type or none
+WOKEN_INDEX = 111  # the same as it was when kswapd was woken: it preempts at once, so that its run is for that; 0 once the run has begun
 KERNEL_FRAMES = 110  # frames of kind KERNEL
 MIXED = 112  # blocks below a page block's size that requests took from another type: MIXED + TYPES * zone + type of the request
 NUMBERS = 128  # from 32 on: models.memory.file_state

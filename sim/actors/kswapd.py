@@ -57,8 +57,7 @@ class Kswapd(Actor):
         while True:
             vm.psi.change(running=1, memstall=1, memstall_running=1)
             yield from vm.cpus.acquire(self)
-            self.index = self._wanted()
-            vm.num[st.KSWAPD_INDEX] = 0
+            self._begin_run()
             yield from self._balance()
             vm.cpus.release(self)
             vm.psi.change(running=-1, memstall=-1, memstall_running=-1)
@@ -81,6 +80,17 @@ class Kswapd(Actor):
         self.vm.num[st.KSWAPD_AWAKE] = 0
         self.asleep = self.vm.env.event()
         return self.asleep
+
+    def _begin_run(self) -> None:
+        """The run is for the zones asked for up to the wake-up; what was asked since counts for the next one."""
+        num = self.vm.num
+        woken = int(num[st.WOKEN_INDEX])
+        if not woken:
+            woken = self._wanted() + 1
+        self.index = woken - 1
+        num[st.WOKEN_INDEX] = 0
+        if num[st.KSWAPD_INDEX] <= woken:
+            num[st.KSWAPD_INDEX] = 0
 
     def _wanted(self) -> int:
         """The highest zone that kswapd was asked for since its run began, else that of the run."""
