@@ -127,7 +127,7 @@ SCHEDULER = (
         "time",
         "ns",
         "1ms",
-        "a woken kernel thread that finds no free CPU preempts after this",
+        "a woken actor preempts one that has computed longer by more than this",
         "wake-up granularity of Linux 6.1, kernel/sched/fair.c (1 ms before scaling by CPUs)",
         0,
     ),

@@ -1,9 +1,10 @@
 """vCPUs: who may compute now, for how long, and who waits.
 
-One vCPU runs one actor at a time.  Runnable actors take turns in round robin with a quantum; a woken kernel thread that finds
-no free vCPU goes to the front of the queue and preempts after a short delay, and so does, behind it, a task that blocks after computing
-for a moment only.  Bare events: `simpy.Resource` costs several
-times as much on this path.
+One vCPU runs one actor at a time, and whoever waits with the least run time is the next, as in Linux 6.1's fair scheduler (CFS,
+kernel/sched/fair.c, constants for one CPU).  A sleeper's run time is set to at most 3 ms behind the others' when it wakes; it
+preempts at once if it is more than the wake-up granularity behind the actor that computes, else a turn lasts until the
+next tick.  All weights are equal.  Not modelled: balancing between CPUs (one queue serves all).  Bare events: `simpy.Resource` costs
+several times as much on this path.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ Steps = Generator[Event, Any, None]
 
 SHARED_STRETCH = 32  # SWAP_CLUSTER_MAX
 ALONE_STRETCH = 4096
+SLEEPER_CREDIT = 3_000_000  # ns: half of the scheduling latency of 6 ms
 
 
 class Actor:
     """Anything that computes.
 
-    kernel  a kernel thread: preempts tasks
-    burst   ns computed since it last blocked
+    kernel    a kernel thread
+    vruntime  ns computed, moved up when it wakes after a long sleep
+    preempts  when it last asked for a vCPU it was to have one at once
     """
 
     kernel = False
-    burst = 0
+    vruntime = 0
+    preempts = True
 
 
 class Waiting(NamedTuple):
@@ -54,6 +58,7 @@ class Cpus:
         self.slice_ns = slice_ns
         self.shared_slice = shared_slice
         self.least = max(shared_slice // 4, 1)
+        self.floor = 0  # least run time of those who compute or wait; never falls
         self.running: dict[Actor, int] = {}  # actor: when its turn began
         self.ready: deque[Waiting] = deque()
         self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
@@ -85,11 +90,23 @@ class Cpus:
         return SHARED_STRETCH if len(self.running) > 1 else ALONE_STRETCH
 
     def _turn_end(self, actor: Actor) -> int:
-        """When the first in line is to have the actor's vCPU."""
-        first, begun = self.ready[0], self.running[actor]
-        if first.urgent and not actor.kernel:
-            return (first.since if first.actor.kernel else max(first.since, begun)) + self.wakeup_delay
-        return begun + self.quantum
+        """When somebody who waits is to have the actor's vCPU."""
+        begun = self.running[actor]
+        if self.ready[0].urgent:
+            return begun
+        behind = min(waiting.actor.vruntime for waiting in self.ready) - actor.vruntime
+        return begun + max(self.quantum, behind)
+
+    def _lead(self, now: int) -> int:
+        """The greatest run time of those who compute now; moves the floor up."""
+        times = [actor.vruntime + max(min(now, self.leaving.get(actor, now)) - begun, 0) for actor, begun in self.running.items()]
+        least = min(times, default=self.floor)
+        for waiting in self.ready:
+            if waiting.actor.vruntime < least:
+                least = waiting.actor.vruntime
+        if least > self.floor:
+            self.floor = least
+        return max(times, default=least)
 
     def resume(self, actor: Actor) -> bool:
         """Take the vCPU back that the actor left, if nobody has come in between."""
@@ -97,24 +114,24 @@ class Cpus:
         if at is None:
             return False
         now = int(self.env.now)
-        actor.burst = 0
         if at < now:
-            self.busy += at - self.running[actor]
+            self._book(actor, at - self.running[actor])
             self.running[actor] = now
         return True
 
-    def acquire(self, actor: Actor, woken: bool = True) -> Steps:
-        """Wait for a vCPU; `woken`: after blocking, not because a turn was over.
+    def _book(self, actor: Actor, ns: int) -> None:
+        self.busy += ns
+        actor.vruntime += ns
 
-        Who computed only for a moment before it blocked comes before those who use up their turns, as a scheduler that is fair by
-        run time would have it: so a task that waits for its device is not held up by one that only computes.
-        """
-        urgent = woken and (actor.kernel or actor.burst < self.wakeup_delay)
-        if woken:
-            actor.burst = 0
+    def acquire(self, actor: Actor, woken: bool = True) -> Steps:
+        """Wait for a vCPU; `woken`: after blocking, not because a turn was over."""
         if self.resume(actor):
             return
         now = int(self.env.now)
+        if woken:
+            lead = self._lead(now)
+            actor.vruntime = max(actor.vruntime, self.floor - SLEEPER_CREDIT)
+            actor.preempts = lead - actor.vruntime > self.wakeup_delay
         if self.leaving:
             self._let_go(now)
         if len(self.running) < self.count:
@@ -123,20 +140,27 @@ class Cpus:
         event = self.env.event()
         if self.leaving:
             self._see_to_leaving(now)
-        self._queue(Waiting(actor, event, now, urgent))
+        self._queue(Waiting(actor, event, now, woken and actor.preempts))
         if self.alone:
             self._tell_all()
         yield event
 
     def _queue(self, waiting: Waiting) -> None:
-        """Kernel threads in front, then urgent tasks, then the others, each in order of arrival."""
+        """Those who preempt in front, each in order of arrival."""
         ready = self.ready
-        if waiting.actor.kernel:
-            ready.appendleft(waiting)
-        elif waiting.urgent:
+        if waiting.urgent:
             ready.insert(sum(other.urgent for other in ready), waiting)
         else:
             ready.append(waiting)
+
+    def _next(self) -> Waiting:
+        """Who has waited with the least run time, those who preempt before all others."""
+        ready = self.ready
+        if len(ready) == 1 or ready[0].urgent:
+            return ready.popleft()
+        best = min(ready, key=lambda waiting: waiting.actor.vruntime)
+        ready.remove(best)
+        return best
 
     def solo(self) -> bool:
         """Whether the actor that computes is the only one on any vCPU, and nobody waits for one."""
@@ -144,9 +168,8 @@ class Cpus:
 
     def solo_wait(self, actor: Actor, computed: int, end: int) -> None:
         """The only actor computed until `computed`, slept, and is back at `end`."""
-        self.busy += computed - self.running[actor]
+        self._book(actor, computed - self.running[actor])
         self.running[actor] = end
-        actor.burst = 0
 
     def leave(self, actor: Actor, at: int) -> None:
         """Give the vCPU up at time `at`, when the actor will have computed what it has to.
@@ -180,11 +203,9 @@ class Cpus:
 
     def _end_turn(self, actor: Actor, at: int) -> None:
         now = int(self.env.now)
-        used = at - self.running.pop(actor)
-        self.busy += used
-        actor.burst += used
+        self._book(actor, at - self.running.pop(actor))
         if self.ready:
-            following = self.ready.popleft()
+            following = self._next()
             self.running[following.actor] = now
             following.event.succeed()
 

@@ -82,10 +82,10 @@ class Kswapd(Actor):
         return self.asleep
 
     def _begin_run(self) -> None:
-        """The run is for the zones asked for up to the wake-up; what was asked since counts for the next one."""
+        """If it preempts whoever woke it, the run is for the zones asked for by then, and what was asked since counts for the next one."""
         num = self.vm.num
         woken = int(num[st.WOKEN_INDEX])
-        if not woken:
+        if not woken or not self.preempts:
             woken = self._wanted() + 1
         self.index = woken - 1
         num[st.WOKEN_INDEX] = 0
