@@ -118,6 +118,7 @@ COST_COLUMNS = {
     "slab": st.C_SLAB,
     "age_page": st.C_AGE,
     "pass_over": st.C_PASS,
+    "read_page": st.C_READ_PAGE,
 }
 
 

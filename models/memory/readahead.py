@@ -86,6 +86,7 @@ def bring(m, q, mark, single):
         need_buffers(pages, f)
     if fill_from_clean_cache(m, q, f):
         return 0
+    spend(pages, st.BY_FILE, pages.cost[st.C_READ_PAGE])
     pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.LOCKED
     note(pages, st.E_FILE_READ, q, f, -1, mark)
     return 1

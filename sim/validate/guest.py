@@ -33,7 +33,7 @@ FLUSH_PERIOD, FLUSHED_AT = 2_000_000_000, 340_000_000  # ns of uptime at which 6
 COSTS = {
     "access": "0s",
     "fault": "1300ns",
-    "major_fault": "1700ns",
+    "major_fault": "6500ns",
     "clear": "0s",
     "page_alloc": "100ns",
     "page_free": "1500ns",
@@ -41,8 +41,10 @@ COSTS = {
     "deactivate": "500ns",
     "unmap": "0s",
     "submit_io": "3500ns",
-    "syscall": "1us",
-    "copy_user": "250ns",
+    "read_page": "7us",
+    "pass_over": "600ns",
+    "syscall": "3us",
+    "copy_user": "500ns",
     "copy": "250ns",
 }
 TIMES = {
@@ -54,7 +56,7 @@ TIMES = {
 }
 FILL, ACCESS = "12us", "30ns"
 SWAP_DISK = {"kind": "ssd", "read_latency": "60us", "write_latency": "30us", "bandwidth": "13GB", "rotational": True}
-FILE_DISK = {**SWAP_DISK, "bandwidth": "683MB"}
+FILE_DISK = SWAP_DISK
 
 FITTED: tuple[tuple[str, str, str], ...] = (
     ("costs (fault, scan, page_free, submit_io, deactivate)", "counters and latency histograms", "A_disk_uni_1.5, A_zram_z08_1.5"),
