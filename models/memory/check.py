@@ -27,7 +27,7 @@ from models.vmstat import (
 def _frames(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
     counts = np.bincount(kind, minlength=st.HOLE + 1)
-    used = int(counts[1 : st.HOLE].sum())
+    used = len(kind) - int(counts[st.FREE] + counts[st.HOLE])
     free = int(a.vmstat[NR_FREE_PAGES] + a.pcp[:, pcp.COUNT].sum())
     if used + free != a.num[st.FRAMES]:
         bad.append(f"{used} frames in use and {free} free do not make {a.num[st.FRAMES]}")

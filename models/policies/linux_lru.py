@@ -356,9 +356,9 @@ def begin(policy, pages, ctx):
         whole = anon + file
     for which in range(LISTS):
         share = anon if which < INACTIVE_FILE else file
-        size = 0
-        for z in range(ctx[st.X_INDEX] + 1):
-            size += num[ZONE_SIZES + LISTS * z + which]
+        size = vmstat[NR_INACTIVE_ANON + which]
+        for z in range(ctx[st.X_INDEX] + 1, st.ZONES):
+            size -= num[ZONE_SIZES + LISTS * z + which]
         ctx[NR + which] = (size >> priority) * share // whole
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0
