@@ -18,7 +18,7 @@ from __future__ import annotations
 from numba import int64
 
 from models.jit import compiled
-from models.memory import buddy
+from models.memory import buddy, pcp
 from models.memory import state as st
 from models.memory.state import pages_t
 from models.vmstat import NR_FREE_PAGES
@@ -38,6 +38,16 @@ def free_memory(pages, z, first, end):
         f += 1 << order
     pages.zone[z, st.ZONE_FREE] += end - first
     pages.vmstat[NR_FREE_PAGES] += end - first
+    return 0
+
+
+@compiled(int64(pages_t, int64, int64))
+def list_memory(pages, z, n):
+    """n free frames of a zone are on the per-CPU lists; there must be so many, of the movable type."""
+    for _ in range(n):
+        pages.zone[z, st.ZONE_FREE] -= 1
+        pages.vmstat[NR_FREE_PAGES] -= 1
+        pcp.give(pages, z, buddy.take(pages, z, st.MOVABLE, 0))
     return 0
 
 
