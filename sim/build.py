@@ -72,7 +72,8 @@ class Plan(NamedTuple):
 class ZoneStart(NamedTuple):
     """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end.
     Of the pages in use at the start, reclaimable ones (slab) and movable ones (on lists, unevictable); the others are unmovable.
-    scattered: free pages in page blocks that such movable pages lie in (models.memory.boot)."""
+    scattered: free pages in page blocks that such movable pages lie in (models.memory.boot);
+    listed: free pages on the per-CPU lists, which `free` does not count."""
 
     name: str
     managed: int

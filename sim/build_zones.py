@@ -22,8 +22,13 @@ ALIGN = 1 << buddy.LARGEST  # zones begin at multiples, so that no free block cr
 
 
 class Layout(NamedTuple):
-    """One zone: marks; its first frame's place behind a multiple of 1024; frames up to its end, those without memory first; frames that
-    the kernel has taken: unmovable, reclaimable, movable, and those free ones that lie among the last."""
+    """One zone at the start, in frames.
+
+    zone     marks
+    offset   place of its first frame behind a multiple of 1024
+    spanned  from there to its end, those without memory first
+    taken    by the kernel: unmovable, reclaimable, movable; and free ones that lie among the last
+    """
 
     zone: Zone
     offset: int
@@ -59,13 +64,20 @@ def _measured(start: tuple[ZoneStart, ...], resident: int) -> list[Layout]:
         if zone is None or zone.managed == 0:
             found.append(Layout(Zone(name, 0, 0, 0, 0, 0), 0, 0))
             continue
-        used = zone.managed - zone.free - zone.pcp - (resident if name == highest else 0)
-        if zone.scattered > zone.free or not 0 <= used <= zone.managed or zone.spanned < zone.managed or zone.reclaimable + zone.movable > used:
+        among = resident if name == highest else 0
+        used = zone.managed - zone.free - zone.pcp - among
+        if (
+            zone.scattered > zone.free
+            or not 0 <= used <= zone.managed
+            or zone.spanned < zone.managed
+            or zone.reclaimable + zone.movable > used
+        ):
             raise UserError(
                 f"start of zone {name}: {zone.free} pages free, {zone.pcp} on per-CPU lists, {zone.managed} managed, {zone.spanned} spanned, {zone.reclaimable} "
-                f"reclaimable and {zone.movable} movable in use; expected free <= managed <= spanned, and those in use within what is not free"
+                f"reclaimable and {zone.movable} movable in use, {zone.scattered} scattered; expected free <= managed <= spanned, "
+                "those in use within what is not free, and scattered <= free"
             )
-        taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable, zone.scattered)
+        taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable, zone.scattered + among if zone.scattered else 0)
         found.append(Layout(Zone(name, zone.managed, zone.min, zone.low, zone.high, 0), zone.start_pfn % ALIGN, zone.spanned, taken))
     return found
 
@@ -78,9 +90,7 @@ def layouts(plan: Plan) -> list[Layout]:
         raise UserError(f"machine.memory: {total} pages; this version holds at most {st.MAX_FRAMES} (use a larger page_size)")
     high = sum(item.zone.high for item in found)
     if high * 2 > total:
-        raise UserError(
-            f"machine: the high watermarks ask for {high} free pages of {total}; give more memory or lower vm.min_free_kbytes"
-        )
+        raise UserError(f"machine: the high watermarks ask for {high} free pages of {total}; give more memory or lower vm.min_free_kbytes")
     return found
 
 

@@ -23,7 +23,7 @@ from models.memory.steps import io_done, run_ops
 from models.vmstat import INDEX
 from models.workloads.stream import ADVICES, Area, File
 from sim.build_files import Dirty, FilePlan, Filesystem
-from tests.machine_kit import make_plan, make_vm, process, rows_of
+from tests.machine_kit import make_plan, make_vm, process, rows_of, without_lists
 
 LATER = 1 << 60
 FLAGS = {
@@ -62,7 +62,7 @@ class Direct:
             processes, rows_of([1000]), files=(plans_of(*files),), memory=memory,
             filesystem=filesystem or Filesystem(), dirty=dirty or Dirty(), **changes,
         )  # fmt: skip
-        self.vm = make_vm(plan, check=False)
+        self.vm = without_lists(make_vm(plan, check=False))
         self.machine, self.pages, self.a = self.vm.machine, self.vm.pages, self.vm.arrays
         self.num, self.vmstat = self.vm.num, self.vm.vmstat
         self.reads: list[tuple[int, int]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.memory import state as st
+from models.memory.frames import TOP
 from models.memory.rmap import add_mapping
 from models.policies import linux_lru as lru
 from models.vmstat import INDEX, NR_INACTIVE_ANON
@@ -31,11 +32,12 @@ class Both:
         self.span = pages
         self.vm = make_vm(make_plan([mapping], swappiness=swappiness, files=((file,),)), check=False)
         self.a, self.pages = self.vm.arrays, self.vm.pages
-        table, head, num = lru.create(int(self.a.num[st.FRAMES]))
+        table, head, num = lru.create(len(self.a.frame))
         self.policy, self.head, self.num = st.make_policy(table, head, num), head, num
         self.twin = LinuxLru(4096, swappiness, int(self.a.zone[:, st.WMARK_HIGH].sum()))
         self.twin.free = int(self.vm.vmstat[0])
         self.ctx = np.zeros(st.CONTEXT, np.int64)
+        self.ctx[st.X_INDEX] = TOP
         self.shadows: dict[int, tuple[int, bool]] = {}
 
     def kind(self, page: int, is_file: bool, executable: bool = False) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.contents.rows import STRIDE, Rows
 from models.devices.ssd import Ssd
+from models.memory import pcp
 from models.memory import state as st
 from models.memory.check import problems
 from models.registry import resolve
@@ -106,6 +107,12 @@ def make_vm(
         vm.tasks.extend(group)
     if check:
         vm.after_every_step = checker(vm)
+    return vm
+
+
+def without_lists(vm: Vm) -> Vm:
+    """Frames come one by one from the buddy allocator and go straight back, so that what is free is counted at once."""
+    vm.arrays.pcp[:, [pcp.BATCH, pcp.HIGH, pcp.SMALL_HIGH]] = 1
     return vm
 
 

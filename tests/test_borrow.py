@@ -39,5 +39,5 @@ def test_a_machine_keeps_its_parts_and_is_freed_with_them() -> None:
 def test_a_call_takes_no_reference() -> None:
     built = build(make_plan([process(10, fill(10))]))
     before = built.pages._meminfo.refcount
-    node_balanced(built.pages)
+    node_balanced(built.pages, 2)
     assert built.pages._meminfo.refcount == before

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.allocators import pool as ps
+from models.memory import buddy, pcp
 from models.memory import state as st
 from models.memory.check import problems
 from models.memory.frames import give_frame, take_from_zone
@@ -24,6 +25,8 @@ def vm() -> Vm:
     vm = make_vm(make_plan([process(3500, fill(3500), mix(3500, 5000, 3))], backend="zcache", allocator="xcfmalloc"), check=False)
     vm.tasks[0].start()
     vm.env.run(until=30_000_000)
+    for f in [take_from_zone(vm.pages, 0, st.TABLE, st.MOVABLE, 0) for _ in range(3)]:
+        give_frame(vm.pages, f)
     return vm
 
 
@@ -69,7 +72,7 @@ def linked(column: int) -> Callable[[Vm], int]:
 
 def test_a_sound_machine_has_no_problems_and_something_of_everything(vm: Vm) -> None:
     assert problems(vm.arrays, vm.built.pool) == []
-    assert min(frame(vm, 9), slot(vm, 9), cached(vm, 9), stored(vm, 9), vm.arrays.zone[0, st.STACK], vm.num[st.SLOT_RETURN]) > 0
+    assert min(frame(vm, 9), slot(vm, 9), cached(vm, 9), stored(vm, 9), vm.arrays.pcp[0, pcp.COUNT], vm.num[st.SLOT_RETURN]) > 0
 
 
 # --- kinds of damage
@@ -119,16 +122,40 @@ def a_lost_frame(vm: Vm) -> None:
     vm.arrays.pte[mapped(vm)] = 0
 
 
-def a_frame_free_twice(vm: Vm) -> None:
-    vm.arrays.stack[0] = vm.arrays.stack[1]
+def free_block(vm: Vm, least: int = 0) -> int:
+    """The first frame of a free block of at least this order."""
+    a = vm.arrays
+    return int(np.flatnonzero((a.frame[:, st.FLAGS] == 0) & (a.frame[:, st.PAGE] > least))[0])
 
 
-def a_frame_free_and_in_use(vm: Vm) -> None:
-    vm.arrays.stack[0] = frame(vm)
+def listed(vm: Vm) -> int:
+    """A frame on a per-CPU list."""
+    return int(vm.arrays.pcp[0, pcp.HEAD : pcp.HEAD + st.TYPES].max()) - 1
 
 
-def a_frame_free_and_never_taken(vm: Vm) -> None:
-    vm.arrays.stack[0] = vm.arrays.zone[0, st.FRESH]
+def list_in_use(vm: Vm) -> int:
+    return int(np.flatnonzero(vm.arrays.buddy[:, buddy.HEAD])[0])
+
+
+def a_block_over_frames_in_use(vm: Vm) -> None:
+    vm.arrays.frame[free_block(vm), st.PAGE] = 11
+
+
+def a_frame_on_no_list(vm: Vm) -> None:
+    """Taken off its per-CPU list, and still free."""
+    row = vm.arrays.pcp[0]
+    kind = int(vm.arrays.frame[listed(vm), st.SLOT])
+    row[pcp.HEAD + kind] = row[pcp.TAIL + kind] = row[pcp.LISTED + kind] = row[pcp.COUNT] = 0
+
+
+def halves_that_are_not_merged(vm: Vm) -> None:
+    f = free_block(vm, 1)
+    half = int(vm.arrays.frame[f, st.PAGE]) - 2
+    vm.arrays.frame[[f, f + (1 << half)], st.PAGE] = half + 1
+
+
+def a_page_block_of_no_type(vm: Vm) -> None:
+    vm.arrays.block[2] = 7
 
 
 def a_pool_frame_of_others(vm: Vm) -> None:
@@ -178,12 +205,21 @@ DAMAGES: list[tuple[Damage, str]] = [
     (cell("table", 0, 1), "the page tables' frames are not"),
     (a_pool_frame_of_others, "the pool's frames are not"),
     (cell("zone", 0, st.ZONE_FREE), "zone 0: counts"),
-    (cell("zone", 0, st.STACK), "zone 0: counts"),
-    (cell("zone", 0, st.FRESH), "zone 0: counts"),
-    (cell("zone", 0, st.FRESH, 1000), "more frames taken than it has"),
-    (a_frame_free_and_never_taken, "or one never taken"),
-    (a_frame_free_twice, "a frame is free twice, or free and in use"),
-    (a_frame_free_and_in_use, "a frame is free twice, or free and in use"),
+    (cell("frame", free_block, st.PAGE), "zone 0: counts"),
+    (cell("frame", free_block, st.SLOT), "buddy: a list counts other blocks"),
+    (cell("frame", free_block, st.NEXT), "buddy: frames whose next one"),
+    (cell("frame", free_block, st.PREV), "buddy: frames whose previous one"),
+    (cell("buddy", list_in_use, buddy.HEAD), "buddy: a list ends elsewhere"),
+    (cell("buddy", list_in_use, buddy.TAIL), "buddy: a list ends elsewhere"),
+    (cell("buddy", list_in_use, buddy.BLOCKS), "buddy: a list counts other blocks"),
+    (cell("frame", listed, st.SLOT), "per-CPU lists: one counts other frames"),
+    (cell("frame", listed, st.NEXT, 3), "per-CPU lists: frames whose next one"),
+    (cell("pcp", 0, pcp.COUNT), "per-CPU lists: one counts other frames"),
+    (a_frame_on_no_list, "per-CPU lists: one counts other frames"),
+    (a_block_over_frames_in_use, "a frame is free twice, or free and in use"),
+    (halves_that_are_not_merged, "buddy: neighbours that should have merged"),
+    (a_page_block_of_no_type, "a page block has no migrate type"),
+    (scalar(st.KERNEL_FRAMES), "frames of kind kernel"),
     (a_swap_entry_of_anothers_slot, "a swap entry names a slot of another page"),
     (a_slot_without_owner, "a slot in use that no page"),
     (a_slot_forgotten, "a slot in use that no page"),
@@ -222,12 +258,14 @@ def test_damage_is_told(vm: Vm, damage: Damage, told: str) -> None:
     assert [line for line in problems(vm.arrays, vm.built.pool) if told in line]
 
 
-def test_a_free_frame_on_two_zones_stacks_is_told() -> None:
-    """20 MiB: two zones.  One frame of each goes back, then the upper one's stack names the lower one's frame."""
+def test_a_free_block_on_another_zones_list_is_told() -> None:
+    """20 MiB: two zones.  The first block of the upper zone's lists is named by a list of the lower one."""
     vm = make_vm(make_plan([process(10)], memory=20 << 20), check=False)
-    zone = vm.arrays.zone
+    a = vm.arrays
     for z in (0, 1):
-        give_frame(vm.pages, take_from_zone(vm.pages, z, st.TABLE))
-    assert problems(vm.arrays, vm.built.pool) == []
-    vm.arrays.stack[zone[1, st.FIRST_FRAME]] = vm.arrays.stack[0]
-    assert [line for line in problems(vm.arrays, vm.built.pool) if "zone 1: a free frame of another zone" in line]
+        give_frame(vm.pages, take_from_zone(vm.pages, z, st.TABLE, st.UNMOVABLE, 0))
+    assert problems(a, vm.built.pool) == []
+    rows = buddy.ORDERS * st.TYPES
+    lower, upper = (z * rows + int(np.flatnonzero(a.buddy[z * rows : (z + 1) * rows, buddy.HEAD])[-1]) for z in (0, 1))
+    a.buddy[lower, buddy.HEAD] = a.buddy[upper, buddy.HEAD]
+    assert [line for line in problems(a, vm.built.pool) if "buddy: a list ends elsewhere" in line]

@@ -226,7 +226,7 @@ def test_the_working_set_flag_comes_back_and_costs() -> None:
     for page in range(8):
         both.insert(page)
         both.activate(page)
-    lru.deactivate(both.policy, both.pages, 1, 0)
+    lru.deactivate(both.policy, both.pages, both.ctx, 1, 0)
     both.twin.deactivate(1, 0)
     both.twin.remove(0)
     lru.remove(both.policy, both.pages, 0)
@@ -457,7 +457,7 @@ def test_code_in_use_stays_active() -> None:
     for page in (1, 3, 4):
         both.access(page)
     age = both.twin.age
-    assert lru.deactivate(both.policy, both.pages, 4, 1) == 4
+    assert lru.deactivate(both.policy, both.pages, both.ctx, 4, 1) == 4
     both.twin.deactivate(4, 1)
     assert both.lists()[2:] == [[3, 2], [4, 1, 5]]
     assert both.twin.age == age + 2

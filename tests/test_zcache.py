@@ -13,13 +13,13 @@ from models.backends import zcache
 from models.memory import state as st
 from models.memory.check import problems
 from models.memory.frames import MIN_MARK, give_frame, take_frame, usable_frames
-from tests.machine_kit import make_plan, make_vm, process
+from tests.machine_kit import make_plan, make_vm, process, without_lists
 from tests.twins.xcfmalloc import Xcfmalloc
 from tests.twins.xvmalloc import Xvmalloc
 from tests.twins.zcache import Frames, Zcache
 
 SLOTS = 2048
-ELSEWHERE = 6  # a kind of frame that the machine does not know
+ELSEWHERE = 8  # a kind of frame that the machine does not know
 TWINS = {"xvmalloc": Xvmalloc, "xcfmalloc": Xcfmalloc}
 
 
@@ -30,7 +30,7 @@ class Both:
         settings = {"zv_max_zsize": 3584, "zv_max_mean_zsize": 2560, "zv_page_count_policy_percent": 75} | own
         options = {"persistent": settings, "word_size": word}
         plan = make_plan([process(8)], memory=20 << 20, backend="zcache", allocator=allocator, backend_options=options, swap_slots=SLOTS)
-        self.vm = make_vm(plan, check=False)
+        self.vm = without_lists(make_vm(plan._replace(watermark_boost_factor=0), check=False))
         built = self.vm.built
         self.backend, self.pages, self.pool, self.arrays = built.backend, built.pages, built.pool.num, built.arrays
         if limit is not None:

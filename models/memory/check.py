@@ -30,7 +30,7 @@ def _frames(a: Any, kind: np.ndarray) -> list[str]:
     counts = np.bincount(kind, minlength=st.HOLE + 1)
     if counts[st.MLOCKED] != a.vmstat[NR_MLOCK]:
         bad.append(f"{counts[st.MLOCKED]} locked frames, nr_mlock {a.vmstat[NR_MLOCK]}")
-    used = int(counts[1 : st.HOLE].sum())
+    used = len(kind) - int(counts[st.FREE] + counts[st.HOLE])
     free = int(a.vmstat[NR_FREE_PAGES] + a.pcp[:, pcp.COUNT].sum())
     if used + free != a.num[st.FRAMES]:
         bad.append(f"{used} frames in use and {free} free do not make {a.num[st.FRAMES]}")

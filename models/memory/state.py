@@ -69,6 +69,7 @@ MANAGED, ZONE_FREE, WMARK_MIN, WMARK_LOW, WMARK_HIGH, BOOST, FIRST_FRAME, END_FR
 RESERVES = 10  # and the two after it: reserve against requests that may use DMA, DMA32, Normal at most
 RESERVE = RESERVES + 2  # against those of the highest zone, as nearly all are
 ZONE_COLUMNS = 13  # END_FRAME: behind the last; BOOST_SEEN: the boost when kswapd's run began; KSWAPD_ON: a run goes on up to this zone
+ZONES = 3
 ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- block: one int32 for each 512 frames: the migrate type of the page block; buddy: models.memory.buddy; pcp: models.memory.pcp

@@ -22,11 +22,11 @@ from models.vmstat import (
     PGACTIVATE,
     PGDEACTIVATE,
     PGREFILL,
+    PGROTATED,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
     PGSCAN_KSWAPD,
     PGSKIP_DMA,
-    PGROTATED,
     WORKINGSET_ACTIVATE_ANON,
     WORKINGSET_REFAULT_ANON,
     WORKINGSET_RESTORE_ANON,
@@ -392,9 +392,9 @@ def begin(policy, pages, ctx):
         whole = anon + file
     for which in range(LISTS):
         share = anon if which < INACTIVE_FILE else file
-        size = 0
-        for z in range(ctx[st.X_INDEX] + 1):
-            size += num[ZONE_SIZES + LISTS * z + which]
+        size = vmstat[NR_INACTIVE_ANON + which]
+        for z in range(ctx[st.X_INDEX] + 1, st.ZONES):
+            size -= num[ZONE_SIZES + LISTS * z + which]
         ctx[NR + which] = (size >> priority) * share // whole
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0

@@ -97,7 +97,7 @@ class Kswapd(Actor):
         return int(self.vm.num[st.KSWAPD_INDEX]) - 1 if self.vm.num[st.KSWAPD_INDEX] else self.index
 
     def _try_to_sleep(self, index: int) -> Steps:
-        """A short sleep first; only if that passes undisturbed, sleep until woken.  There is none while no zone up to `index` is balanced."""
+        """A short sleep first; only if that passes undisturbed, sleep until woken; none while no zone up to `index` is balanced."""
         vm = self.vm
         if node_balanced(vm.pages, index) or vm.num[st.KSWAPD_FAILURES] >= MAX_FAILURES:
             self.nap_ends = int(vm.env.now) + SHORT_SLEEP

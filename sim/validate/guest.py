@@ -22,6 +22,7 @@ UNCOUNTED = {
     "k61": {"disk": 597, "zswap": 597, "zram": 550, "none": 509},
     "k612": {"disk": 607, "zswap": 560, "zram": 570, "none": 509},
 }
+SCATTERED = 3000  # free pages in page blocks that movable memory pins: where unmovable page cache meets its first boosts
 COUNTED = (
     *("nr_free_pages", "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable"),
     *("nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_page_table_pages"),
@@ -69,6 +70,7 @@ FITTED: tuple[tuple[str, str, str], ...] = (
         "pgdeactivate stands still from there",
         "K612_lg0_zs_uni_1.5, K612_lg0_F_disk_mmap",
     ),
+    (f"{SCATTERED} free pages scattered among movable ones", "pgskip of unmovable page cache begins there", "F_fileonly_*"),
     (f"{TOOL_PAGES} locked pages of the measuring programs", "growth of nr_unevictable", "all runs"),
 )
 
@@ -146,6 +148,7 @@ def _zones(before: Mapping[str, float], uncounted: int) -> list[dict[str, Any]]:
         pfn = start + spanned
     pcp = per_cpu_pages(before, uncounted)
     zones[-1] |= {"pcp": pcp, "reclaimable": int(before["vmstat.nr_slab_reclaimable"]), "movable": int(before["vmstat.nr_unevictable"])}
+    zones[-1]["scattered"] = SCATTERED
     return zones
 
 
