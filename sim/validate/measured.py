@@ -1,0 +1,302 @@
+"""Measured runs of a real kernel, as read from a folder: one file a run, repeats of one configuration together (docs/validate.md).
+
+What is wrong in a file is said with its name, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sim.errors import UserError
+
+Snapshot = dict[str, float]
+ENDINGS = (".json", ".json.gz")
+GUIDE = "docs/validate.md says what a measured run looks like"
+NEEDED = {"name": str, "config": dict, "workload": dict, "phases": list}  # key -> its kind in Python
+KINDS = {str: "a text", dict: "an object", list: "a list", int: "a whole number", bool: "true or false"}
+SETTINGS = {"kernel": str, "ram_mb": int, "BACKEND": str}  # without these nothing can be simulated
+BACKENDS = ("disk", "zswap", "zram", "none")
+DEFAULTS: Mapping[str, Any] = {  # the kernel's own, and the measured guests' disks
+    "vcpus": 1,
+    "COMP": "lz4",
+    "ZPOOL": "zsmalloc",
+    "MAXPOOL": 20,
+    "ACCEPT": 90,
+    "SWAPPINESS": 60,
+    "PAGECLUSTER": 3,
+    "LRUGEN": 0,
+    "SHRINKER": "N",
+    "MINFREE": 4096,
+    "ZRAM_MB": 256,
+    "swap_mb": 640,
+    "data_mb": 1024,
+    "swap_iops": 0,
+}
+OOM_KILLED = 137  # exit status of a process that was sent SIGKILL
+
+
+class Phase(NamedTuple):
+    """A finished phase: its words, the accesses (or units) that it did, and all counters before and after it."""
+
+    spec: str
+    n: int
+    before: Snapshot
+    after: Snapshot
+
+
+class Series(NamedTuple):
+    """The time series: columns t_ns, phase, idx and the counters that changed; a row a sample."""
+
+    cols: tuple[str, ...]
+    rows: Sequence[Sequence[float]]
+
+
+class Measured(NamedTuple):
+    """One measured run.
+
+    start     all counters before the first phase, finished or not
+    done      False if the guest was killed or gave up before its last phase was over;  rc: exit status, None if there was none
+    wall_s    real seconds that the guest took, 0 if not known
+    document  the file's contents, with the defaults of settings filled in and without the series: what a simulation is made from
+    """
+
+    name: str
+    rep: int
+    kernel: str
+    config: Mapping[str, Any]
+    workload: Mapping[str, Any]
+    start: Snapshot
+    phases: tuple[Phase, ...]
+    series: Series
+    done: bool
+    rc: int | None
+    wall_s: float
+    path: Path
+    document: Mapping[str, Any]
+
+
+class Configuration(NamedTuple):
+    """The repeats of one configuration, by their number."""
+
+    name: str
+    runs: tuple[Measured, ...]
+
+    @property
+    def completed(self) -> list[Measured]:
+        return [run for run in self.runs if run.done]
+
+    @property
+    def simulated(self) -> Measured:
+        """The run from whose start all repeats are simulated: the first that was completed, or else the first."""
+        return (self.completed or list(self.runs))[0]
+
+
+class Folder(NamedTuple):
+    """What is in a folder: configurations in the order of their names, and what was wrong with the files left out."""
+
+    place: Path
+    configurations: list[Configuration]
+    skipped: list[str]
+
+
+# ---------------------------------------------------------------- a folder
+
+
+def read_folder(folder: Path, only: Sequence[str] = (), skip_bad: bool = False) -> Folder:
+    """Read all runs of `folder`, or of its folder `runs` if it holds none itself.
+
+    only      patterns (* and ?) for the names of configurations
+    skip_bad  leave out files that are not measured runs, instead of stopping at the first
+    Raises UserError.
+    """
+    place, files = _files_of(folder)
+    runs: dict[str, dict[int, Measured]] = {}
+    skipped: list[str] = []
+    for path in files:
+        try:
+            _take(runs, read_run(path))
+        except UserError as error:
+            if not skip_bad:
+                raise UserError(f"{error}; --skip-bad leaves such files out") from None
+            skipped.append(str(error))
+    found = [Configuration(name, tuple(repeats[rep] for rep in sorted(repeats))) for name, repeats in sorted(runs.items())]
+    picked = [one for one in found if not only or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in only)]
+    if not picked:
+        wanted = f" has no run named {' or '.join(only)}; it has {_some(list(runs))}" if found else " holds no measured run"
+        raise UserError(f"{place}:{wanted}" + ("" if found else f": no file could be used ({len(skipped)} left out)"))
+    return Folder(place, picked, skipped)
+
+
+def _files_of(folder: Path) -> tuple[Path, list[Path]]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: {'is a file' if folder.exists() else 'is not there'}; expected a folder of measured runs")
+    for place in (folder, folder / "runs"):
+        if place.is_dir():
+            files = sorted(path for path in place.iterdir() if path.name.endswith(ENDINGS) and not path.name.startswith("."))
+            if files:
+                return place, files
+    raise UserError(f"{folder}: no *.json or *.json.gz in it; expected one file a measured run ({GUIDE})")
+
+
+def _take(runs: dict[str, dict[int, Measured]], run: Measured) -> None:
+    """Put a run to the repeats of its configuration, which must be one and the same."""
+    repeats = runs.setdefault(run.name, {})
+    for other in list(repeats.values())[:1]:
+        for part, mine, its in (("config", run.config, other.config), ("workload", run.workload, other.workload)):
+            if mine != its:
+                keys = [key for key in {**mine, **its} if mine.get(key) != its.get(key)]
+                raise UserError(
+                    f"{run.path}: {part}.{keys[0]} is {mine.get(keys[0])!r}, in {other.path.name} of the same name it is "
+                    f"{its.get(keys[0])!r}; repeats have one configuration, another one needs another name"
+                )
+    if run.rep in repeats:
+        raise UserError(f"{run.path}: is repeat {run.rep} of {run.name}, and so is {repeats[run.rep].path.name}; number them in `rep`")
+    repeats[run.rep] = run
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(sorted(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# ---------------------------------------------------------------- a file
+
+
+def read_run(path: Path) -> Measured:
+    """Read one file.  Raises UserError if it is damaged or not a measured run."""
+    document = _document(path)
+    for key, kind in NEEDED.items():
+        _want(path, document, key, kind)
+    config = {**DEFAULTS, **document["config"]}
+    for key, kind in SETTINGS.items():
+        _want(path, config, key, kind, "config.")
+    if config["BACKEND"] not in BACKENDS:
+        raise UserError(f"{path}: config.BACKEND is {config['BACKEND']!r}; expected one of {', '.join(BACKENDS)}")
+    for key, value in DEFAULTS.items():
+        _want(path, config, key, type(value), "config.")
+    for key in ("globals", "phases"):
+        texts = _want(path, document["workload"], key, list, "workload.")
+        if not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{path}: workload.{key} is not a list of texts of the form key=value,...")
+    start, phases = _phases(path, document)
+    done = document.get("done", True)
+    if done is True and len(phases) != len(document["workload"]["phases"]):
+        raise UserError(
+            f"{path}: done is true, but {len(phases)} of {len(document['workload']['phases'])} phases are there; a run that stopped "
+            'before its end has "done": false'
+        )
+    host = document.get("host")
+    rep, rc = document.get("rep", 1), document.get("rc")
+    return Measured(
+        name=document["name"],
+        rep=rep if isinstance(rep, int) else 1,
+        kernel=config["kernel"],
+        config=config,
+        workload=document["workload"],
+        start=start,
+        phases=tuple(phases),
+        series=_series(path, document),
+        done=done is True,
+        rc=rc if isinstance(rc, int) else None,
+        wall_s=float(host.get("wall_s") or 0) if isinstance(host, dict) else 0.0,
+        path=path,
+        document=_to_simulate(document, config, start),
+    )
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+        text = gzip.decompress(data) if path.name.endswith(".gz") else data
+        found = json.loads(text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a measured run: {error.strerror or error}") from None
+    except (EOFError, zlib.error, ValueError) as error:
+        raise UserError(f"{path}: is damaged or not JSON{' packed by gzip' * path.name.endswith('.gz')}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: is JSON nested too deep; {GUIDE}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is {KINDS.get(type(found), type(found).__name__)} in JSON; expected an object ({GUIDE})")
+    return found
+
+
+def _want(path: Path, where: Mapping[str, Any], key: str, kind: type, prefix: str = "") -> Any:
+    value = where.get(key)
+    if key not in where:
+        raise UserError(f"{path}: {prefix}{key} is missing; expected {KINDS[kind]} ({GUIDE})")
+    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
+        raise UserError(f"{path}: {prefix}{key} is {value!r:.60}; expected {KINDS[kind]}{' of 0 or more' * (kind is int)}")
+    return value
+
+
+def snapshot(path: Path, place: str, found: Any) -> Snapshot:
+    """Numbers of a flat object of counters; texts (buddyinfo, swaps) are left out."""
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: {place} is missing; expected an object of counters such as \"vmstat.pswpin\": 0 ({GUIDE})")
+    numbers: Snapshot = {}
+    for key, value in found.items():
+        if isinstance(value, str):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise UserError(f"{path}: {place}.{key} is {value!r:.60}; expected a number")
+        numbers[key] = value
+    return numbers
+
+
+def _phases(path: Path, document: Mapping[str, Any]) -> tuple[Snapshot, list[Phase]]:
+    """The counters at the start, and the finished phases: later snapshots list only what differs from the very first."""
+    entries = document["phases"]
+    specs = document["workload"]["phases"]
+    if not all(isinstance(entry, dict) for entry in entries) or len(entries) > len(specs):
+        raise UserError(f"{path}: phases has {len(entries)} entries; expected at most {len(specs)} objects, as workload.phases says")
+    if entries:
+        start = snapshot(path, "phases[0].before", entries[0].get("before"))
+    else:
+        start = snapshot(path, "interrupted_phase_before", document.get("interrupted_phase_before") or {})
+    _check_start(path, start)
+    found = []
+    for k, entry in enumerate(entries):
+        before, after = (start | snapshot(path, f"phases[{k}].{key}", entry.get(key)) for key in ("before", "after"))
+        count = entry.get("units") if "kind=compile" in specs[k] else entry.get("n")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise UserError(f"{path}: phases[{k}] does not say how much it did (n, or units of a compile); found {count!r:.60}")
+        found.append(Phase(specs[k], count, before, after))
+    return start, found
+
+
+def _check_start(path: Path, start: Snapshot) -> None:
+    if not start:
+        return  # a guest that was lost before its first snapshot: nothing to compare with
+    needed = ["vmstat.nr_inactive_anon", "vmstat.nr_active_anon", "vmstat.nr_shmem", "vmstat.nr_mapped", "meminfo.MemTotal"]
+    zones = [key.removesuffix("managed") for key, value in start.items() if key.startswith("zoneinfo.") and key.endswith(".managed") and value]
+    needed += [zone + key for zone in zones for key in ("free", "min", "low", "high", "spanned")] or ["zoneinfo.DMA32.managed"]
+    missing = [key for key in needed if key not in start]
+    if missing:
+        raise UserError(f"{path}: the counters before the first phase have no {missing[0]}; a simulation starts from it ({GUIDE})")
+
+
+def _series(path: Path, document: Mapping[str, Any]) -> Series:
+    found = document.get("series") or {}
+    cols, rows = (found.get("cols", []), found.get("rows", [])) if isinstance(found, dict) else (None, None)
+    if not isinstance(cols, list) or not isinstance(rows, list) or any(not isinstance(row, list) or len(row) != len(cols) for row in rows):
+        raise UserError(f"{path}: series is damaged; expected cols, and rows with a value for each of them")
+    return Series(tuple(str(name) for name in cols), rows)
+
+
+def _to_simulate(document: Mapping[str, Any], config: Mapping[str, Any], start: Snapshot) -> dict[str, Any]:
+    """The contents with a complete `before` of every phase that is to be simulated: of an interrupted run, the one that it died in too."""
+    phases = [{**entry} for entry in document["phases"]]
+    specs = document["workload"]["phases"]
+    if document.get("done", True) is not True and len(phases) < len(specs) and start:
+        words = dict(word.split("=", 1) for word in specs[len(phases)].split(",") if "=" in word)
+        counts = {key: int(words[word]) for key, word in (("n", "n"), ("units", "units")) if words.get(word, "").isdigit()}
+        phases.append({"spec": specs[len(phases)], "before": dict(start), "n": 0, "units": 0, **counts})
+    if phases:
+        phases[0]["before"] = dict(start)
+    return {**{key: value for key, value in document.items() if key != "series"}, "config": dict(config), "phases": phases}
