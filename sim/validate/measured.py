@@ -19,9 +19,9 @@ from sim.errors import UserError
 Snapshot = dict[str, float]
 ENDINGS = (".json", ".json.gz")
 GUIDE = "docs/validate.md says what a measured run looks like"
-NEEDED = {"name": str, "config": dict, "workload": dict, "phases": list}  # key -> its kind in Python
-KINDS = {str: "a text", dict: "an object", list: "a list", int: "a whole number", bool: "true or false"}
-SETTINGS = {"kernel": str, "ram_mb": int, "BACKEND": str}  # without these nothing can be simulated
+NEEDED: dict[str, type] = {"name": str, "config": dict, "workload": dict, "phases": list}  # key -> its kind in Python
+KINDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list", int: "a whole number", bool: "true or false"}
+SETTINGS: dict[str, type] = {"kernel": str, "ram_mb": int, "BACKEND": str}  # without these nothing can be simulated
 BACKENDS = ("disk", "zswap", "zram", "none")
 DEFAULTS: Mapping[str, Any] = {  # the kernel's own, and the measured guests' disks
     "vcpus": 1,
@@ -179,7 +179,9 @@ def read_run(path: Path) -> Measured:
     if config["BACKEND"] not in BACKENDS:
         raise UserError(f"{path}: config.BACKEND is {config['BACKEND']!r}; expected one of {', '.join(BACKENDS)}")
     for key, value in DEFAULTS.items():
-        _want(path, config, key, type(value), "config.")
+        if not (key == "MINFREE" and config[key] == ""):
+            _want(path, config, key, type(value), "config.")
+    config["MINFREE"] = _min_free(path, document, config["MINFREE"])
     for key in ("globals", "phases"):
         texts = _want(path, document["workload"], key, list, "workload.")
         if not all(isinstance(text, str) for text in texts):
@@ -227,18 +229,29 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _want(path: Path, where: Mapping[str, Any], key: str, kind: type, prefix: str = "") -> Any:
-    value = where.get(key)
+    value: Any = where.get(key)
     if key not in where:
         raise UserError(f"{path}: {prefix}{key} is missing; expected {KINDS[kind]} ({GUIDE})")
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
+    whole = kind is not int or (not isinstance(value, bool) and isinstance(value, int) and value >= 0)
+    if not isinstance(value, kind) or not whole:
         raise UserError(f"{path}: {prefix}{key} is {value!r:.60}; expected {KINDS[kind]}{' of 0 or more' * (kind is int)}")
     return value
+
+
+def _min_free(path: Path, document: Mapping[str, Any], setting: Any) -> int:
+    """vm.min_free_kbytes: what the guest itself says, or else the setting, which is empty if the guest's own was left."""
+    sysctl = "/proc/sys/vm/min_free_kbytes"
+    env = document.get("env")
+    said = env.get(sysctl, setting) if isinstance(env, dict) else setting
+    if not str(said).isdigit():
+        raise UserError(f"{path}: config.MINFREE is {setting!r} and env.{sysctl} is {said!r:.60}; expected KiB in one of them")
+    return int(said)
 
 
 def snapshot(path: Path, place: str, found: Any) -> Snapshot:
     """Numbers of a flat object of counters; texts (buddyinfo, swaps) are left out."""
     if not isinstance(found, dict):
-        raise UserError(f"{path}: {place} is missing; expected an object of counters such as \"vmstat.pswpin\": 0 ({GUIDE})")
+        raise UserError(f'{path}: {place} is missing; expected an object of counters such as "vmstat.pswpin": 0 ({GUIDE})')
     numbers: Snapshot = {}
     for key, value in found.items():
         if isinstance(value, str):
@@ -274,7 +287,8 @@ def _check_start(path: Path, start: Snapshot) -> None:
     if not start:
         return  # a guest that was lost before its first snapshot: nothing to compare with
     needed = ["vmstat.nr_inactive_anon", "vmstat.nr_active_anon", "vmstat.nr_shmem", "vmstat.nr_mapped", "meminfo.MemTotal"]
-    zones = [key.removesuffix("managed") for key, value in start.items() if key.startswith("zoneinfo.") and key.endswith(".managed") and value]
+    sizes = [key for key in start if key.startswith("zoneinfo.") and key.endswith(".managed")]
+    zones = [key.removesuffix("managed") for key in sizes if start[key]]
     needed += [zone + key for zone in zones for key in ("free", "min", "low", "high", "spanned")] or ["zoneinfo.DMA32.managed"]
     missing = [key for key in needed if key not in start]
     if missing:
