@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from models.errors import InputError
 from sim.errors import UserError
 from sim.progress import Reporter, reporter
 from sim.validate.measured import Configuration, Folder, Measured, read_folder
@@ -17,11 +20,28 @@ from sim.validate.simulations import Simulate, simulate_all
 PAGE = "validate.html"
 
 
-def guest() -> tuple[Simulate, Sequence[tuple[str, str, str]]]:
-    """How a measured run is simulated, and the values in it that were fitted."""
-    from sim.validate.guest import FITTED, simulate
+class Guest(NamedTuple):
+    """How measured runs are simulated; the values in it that were fitted; what compiles all that these runs need."""
 
-    return simulate, FITTED
+    simulate: Simulate
+    fitted: Sequence[tuple[str, str, str]]
+    prepare: Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+def guest() -> Guest:
+    """The simulation of measured guests."""
+    from sim.validate.guest import FITTED, config_of, simulate
+
+    def prepare(documents: Sequence[Mapping[str, Any]]) -> None:
+        from models.jit import report_compile_time
+        from sim import machine
+
+        for document in documents:
+            with contextlib.suppress(InputError):  # told when it is that run's turn
+                machine.prepare(config_of(document))
+        report_compile_time()
+
+    return Guest(simulate, FITTED, prepare)
 
 
 def validate(
@@ -47,13 +67,14 @@ def validate(
     if card_to is not None and only:
         raise UserError("--card: the fidelity card is about all runs of the folder; leave out --only")
     found = read_folder(folder, only, skip_bad)
-    simulate, fitted = guest()
+    made = guest()
     if trace is not None:
-        return _trace(found, trace, simulate, out)
+        return _trace(found, trace, made.simulate, out)
     page = out or Path("results") / PAGE
     for place in (page, json_to, card_to):
         _writable(place)
-    outcome = _outcome(found, simulate, jobs, last, reporter(quiet))
+    made.prepare([one.simulated.document for one in found.configurations if one.simulated.document["phases"]])
+    outcome = _outcome(found, made.simulate, jobs, last, reporter(quiet))
     _print(outcome, brief)
     command = f"mempress validate {folder}"
     _write(page, _page(outcome, command))
@@ -61,7 +82,7 @@ def validate(
     if json_to is not None:
         _write(json_to, json_of([*outcome.cells, *outcome.last]))
         print(f"figures: {json_to}")
-    return _end(outcome, card_to, fitted, command)
+    return _end(outcome, card_to, made.fitted, command)
 
 
 def _outcome(found: Folder, simulate: Simulate, jobs: int | None, last: bool, shown: Reporter) -> Outcome:

@@ -24,7 +24,8 @@ KNOWN: tuple[Known, ...] = (
         ("X_minfree_default_zs_*",),
         ("*",),
         "With zswap and min_free_kbytes at the guest's own 1317 the measured guest scanned nothing more from page 20000 of the fill on "
-        "and did not complete, six times out of six. Kernel and rig were not told apart, so no rule is taken from it: the simulated guest goes on.",
+        "and did not complete, six times out of six. Kernel and rig were not told apart, so no rule is taken from it, and the simulated "
+        "guest goes on.",
     ),
     Known(
         "Guests that run out of memory",
