@@ -21,8 +21,9 @@ from sim.validate.card import card
 from sim.validate.counters import last_phase, whole_run
 from sim.validate.judge import Cell, cells_of, family_of, judged, measured_figures, misses, quantile, summary
 from sim.validate.known import Known
-from sim.validate.measured import Configuration, read_folder, read_run
+from sim.validate.measured import read_run
 from sim.validate.outcome import outcome_of, records
+from sim.validate.runs import Configuration, read_folder
 from sim.validate.simulations import simulate_all
 from sim.validate.trace import leaving, trace
 
@@ -149,6 +150,7 @@ BAD = {
     "a list": ([1], "is a list in JSON; expected an object"),
     "no backend": (without(run_of(), "config", "BACKEND"), "config.BACKEND is missing"),
     "another backend": (run_of(config={"kernel": "k61", "ram_mb": 16, "BACKEND": "tape"}), "expected one of disk, zswap, zram, none"),
+    "a kernel": (run_of(config={"kernel": "k26", "ram_mb": 16, "BACKEND": "disk"}), "config.kernel is 'k26'; expected one of k61, k612"),
     "a setting": (run_of(config={"kernel": "k61", "ram_mb": -1, "BACKEND": "disk"}), "config.ram_mb is -1; expected a whole number of 0"),
     "its start": (without(run_of(), "phases", 0, "before", "zoneinfo.DMA32.low"), "no zoneinfo.DMA32.low"),
     "a counter": (

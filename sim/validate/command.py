@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.errors import InputError
 from sim.errors import UserError
 from sim.progress import Reporter, reporter
-from sim.validate.measured import Configuration, Folder, Measured, read_folder
+from sim.validate.measured import Measured
 from sim.validate.outcome import Outcome, json_of, outcome_of
+from sim.validate.runs import Configuration, Folder, read_folder
 from sim.validate.simulations import Simulate, simulate_all
 
 PAGE = "validate.html"
@@ -37,7 +37,7 @@ def guest() -> Guest:
         from sim import machine
 
         for document in documents:
-            with contextlib.suppress(InputError):  # told when it is that run's turn
+            with contextlib.suppress(Exception):  # told when it is that run's turn
                 machine.prepare(config_of(document))
         report_compile_time()
 

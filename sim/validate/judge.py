@@ -13,7 +13,8 @@ from statistics import median
 from typing import NamedTuple
 
 from sim.validate.counters import last_phase, whole_run
-from sim.validate.measured import Configuration, Measured
+from sim.validate.measured import Measured
+from sim.validate.runs import Configuration
 
 JUDGED = (
     *("pgmajfault", "pswpin", "pswpout", "pgsteal", "workingset_refault_anon", "workingset_refault_file"),
@@ -113,8 +114,8 @@ class Summary(NamedTuple):
 def family_of(run: Measured) -> str:
     """What a run is a test of, the newest part first: kernel, policy, files, backend."""
     config = run.config
-    if run.kernel not in ("k61", "6.1"):
-        return "6.12" if run.kernel in ("k612", "6.12") else run.kernel
+    if run.kernel == "k612":
+        return "6.12"
     if config["LRUGEN"]:
         return "mglru"
     files = next((word[5:] for word in run.workload["globals"] if word.startswith("file=")), "0")

@@ -1,11 +1,10 @@
-"""Measured runs of a real kernel, as read from a folder: one file a run, repeats of one configuration together (docs/validate.md).
+"""A measured run of a real kernel, as read from its file (docs/validate.md).
 
 What is wrong in a file is said with its name, what was found and what was expected.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import gzip
 import json
 import math
@@ -17,11 +16,11 @@ from typing import Any, NamedTuple
 from sim.errors import UserError
 
 Snapshot = dict[str, float]
-ENDINGS = (".json", ".json.gz")
 GUIDE = "docs/validate.md says what a measured run looks like"
 NEEDED: dict[str, type] = {"name": str, "config": dict, "workload": dict, "phases": list}  # key -> its kind in Python
 KINDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list", int: "a whole number", bool: "true or false"}
 SETTINGS: dict[str, type] = {"kernel": str, "ram_mb": int, "BACKEND": str}  # without these nothing can be simulated
+KERNELS = ("k61", "k612")  # 6.1 and 6.12, whose rules can be simulated
 BACKENDS = ("disk", "zswap", "zram", "none")
 DEFAULTS: Mapping[str, Any] = {  # the kernel's own, and the measured guests' disks
     "vcpus": 1,
@@ -82,92 +81,6 @@ class Measured(NamedTuple):
     document: Mapping[str, Any]
 
 
-class Configuration(NamedTuple):
-    """The repeats of one configuration, by their number."""
-
-    name: str
-    runs: tuple[Measured, ...]
-
-    @property
-    def completed(self) -> list[Measured]:
-        return [run for run in self.runs if run.done]
-
-    @property
-    def simulated(self) -> Measured:
-        """The run from whose start all repeats are simulated: the first that was completed, or else the first."""
-        return (self.completed or list(self.runs))[0]
-
-
-class Folder(NamedTuple):
-    """What is in a folder: configurations in the order of their names, and what was wrong with the files left out."""
-
-    place: Path
-    configurations: list[Configuration]
-    skipped: list[str]
-
-
-# ---------------------------------------------------------------- a folder
-
-
-def read_folder(folder: Path, only: Sequence[str] = (), skip_bad: bool = False) -> Folder:
-    """Read all runs of `folder`, or of its folder `runs` if it holds none itself.
-
-    only      patterns (* and ?) for the names of configurations
-    skip_bad  leave out files that are not measured runs, instead of stopping at the first
-    Raises UserError.
-    """
-    place, files = _files_of(folder)
-    runs: dict[str, dict[int, Measured]] = {}
-    skipped: list[str] = []
-    for path in files:
-        try:
-            _take(runs, read_run(path))
-        except UserError as error:
-            if not skip_bad:
-                raise UserError(f"{error}; --skip-bad leaves such files out") from None
-            skipped.append(str(error))
-    found = [Configuration(name, tuple(repeats[rep] for rep in sorted(repeats))) for name, repeats in sorted(runs.items())]
-    picked = [one for one in found if not only or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in only)]
-    if not picked:
-        wanted = f" has no run named {' or '.join(only)}; it has {_some(list(runs))}" if found else " holds no measured run"
-        raise UserError(f"{place}:{wanted}" + ("" if found else f": no file could be used ({len(skipped)} left out)"))
-    return Folder(place, picked, skipped)
-
-
-def _files_of(folder: Path) -> tuple[Path, list[Path]]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: {'is a file' if folder.exists() else 'is not there'}; expected a folder of measured runs")
-    for place in (folder, folder / "runs"):
-        if place.is_dir():
-            files = sorted(path for path in place.iterdir() if path.name.endswith(ENDINGS) and not path.name.startswith("."))
-            if files:
-                return place, files
-    raise UserError(f"{folder}: no *.json or *.json.gz in it; expected one file a measured run ({GUIDE})")
-
-
-def _take(runs: dict[str, dict[int, Measured]], run: Measured) -> None:
-    """Put a run to the repeats of its configuration, which must be one and the same."""
-    repeats = runs.setdefault(run.name, {})
-    for other in list(repeats.values())[:1]:
-        for part, mine, its in (("config", run.config, other.config), ("workload", run.workload, other.workload)):
-            if mine != its:
-                keys = [key for key in {**mine, **its} if mine.get(key) != its.get(key)]
-                raise UserError(
-                    f"{run.path}: {part}.{keys[0]} is {mine.get(keys[0])!r}, in {other.path.name} of the same name it is "
-                    f"{its.get(keys[0])!r}; repeats have one configuration, another one needs another name"
-                )
-    if run.rep in repeats:
-        raise UserError(f"{run.path}: is repeat {run.rep} of {run.name}, and so is {repeats[run.rep].path.name}; number them in `rep`")
-    repeats[run.rep] = run
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(sorted(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-# ---------------------------------------------------------------- a file
-
-
 def read_run(path: Path) -> Measured:
     """Read one file.  Raises UserError if it is damaged or not a measured run."""
     document = _document(path)
@@ -176,8 +89,9 @@ def read_run(path: Path) -> Measured:
     config = {**DEFAULTS, **document["config"]}
     for key, kind in SETTINGS.items():
         _want(path, config, key, kind, "config.")
-    if config["BACKEND"] not in BACKENDS:
-        raise UserError(f"{path}: config.BACKEND is {config['BACKEND']!r}; expected one of {', '.join(BACKENDS)}")
+    for key, names in (("kernel", KERNELS), ("BACKEND", BACKENDS)):
+        if config[key] not in names:
+            raise UserError(f"{path}: config.{key} is {config[key]!r:.60}; expected one of {', '.join(names)}")
     for key, value in DEFAULTS.items():
         if not (key == "MINFREE" and config[key] == ""):
             _want(path, config, key, type(value), "config.")
@@ -193,7 +107,6 @@ def read_run(path: Path) -> Measured:
             f"{path}: done is true, but {len(phases)} of {len(document['workload']['phases'])} phases are there; a run that stopped "
             'before its end has "done": false'
         )
-    host = document.get("host")
     rep, rc = document.get("rep", 1), document.get("rc")
     return Measured(
         name=document["name"],
@@ -206,7 +119,7 @@ def read_run(path: Path) -> Measured:
         series=_series(path, document),
         done=done is True,
         rc=rc if isinstance(rc, int) else None,
-        wall_s=float(host.get("wall_s") or 0) if isinstance(host, dict) else 0.0,
+        wall_s=_wall(document.get("host")),
         path=path,
         document=_to_simulate(document, config, start),
     )
@@ -238,6 +151,15 @@ def _want(path: Path, where: Mapping[str, Any], key: str, kind: type, prefix: st
     return value
 
 
+def _wall(host: Any) -> float:
+    seconds: Any = host.get("wall_s") if isinstance(host, dict) else None
+    return float(seconds) if _number(seconds) and seconds > 0 else 0.0
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _min_free(path: Path, document: Mapping[str, Any], setting: Any) -> int:
     """vm.min_free_kbytes: what the guest itself says, or else the setting, which is empty if the guest's own was left."""
     sysctl = "/proc/sys/vm/min_free_kbytes"
@@ -256,7 +178,7 @@ def snapshot(path: Path, place: str, found: Any) -> Snapshot:
     for key, value in found.items():
         if isinstance(value, str):
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _number(value):
             raise UserError(f"{path}: {place}.{key} is {value!r:.60}; expected a number")
         numbers[key] = value
     return numbers
@@ -298,9 +220,13 @@ def _check_start(path: Path, start: Snapshot) -> None:
 def _series(path: Path, document: Mapping[str, Any]) -> Series:
     found = document.get("series") or {}
     cols, rows = (found.get("cols", []), found.get("rows", [])) if isinstance(found, dict) else (None, None)
-    if not isinstance(cols, list) or not isinstance(rows, list) or any(not isinstance(row, list) or len(row) != len(cols) for row in rows):
-        raise UserError(f"{path}: series is damaged; expected cols, and rows with a value for each of them")
+    if not isinstance(cols, list) or not isinstance(rows, list) or not all(_of_numbers(row, len(cols)) for row in rows):
+        raise UserError(f"{path}: series is damaged; expected cols, and rows with a number for each of them")
     return Series(tuple(str(name) for name in cols), rows)
+
+
+def _of_numbers(row: Any, count: int) -> bool:
+    return isinstance(row, list) and len(row) == count and all(map(_number, row))
 
 
 def _to_simulate(document: Mapping[str, Any], config: Mapping[str, Any], start: Snapshot) -> dict[str, Any]:
@@ -313,4 +239,6 @@ def _to_simulate(document: Mapping[str, Any], config: Mapping[str, Any], start: 
         phases.append({"spec": specs[len(phases)], "before": dict(start), "n": 0, "units": 0, **counts})
     if phases:
         phases[0]["before"] = dict(start)
-    return {**{key: value for key, value in document.items() if key != "series"}, "config": dict(config), "phases": phases}
+    env = document.get("env")
+    kept = {key: value for key, value in document.items() if key != "series"}
+    return {**kept, "config": dict(config), "phases": phases, "env": env if isinstance(env, dict) else {}}

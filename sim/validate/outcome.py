@@ -19,7 +19,8 @@ from sim.validate.judge import (
     summaries,
     summary,
 )
-from sim.validate.measured import OOM_KILLED, Configuration, Folder
+from sim.validate.measured import OOM_KILLED
+from sim.validate.runs import Configuration, Folder
 from sim.validate.simulations import Simulated
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from models.errors import InputError
 from sim.progress import Reporter
-from sim.validate.measured import Configuration
+from sim.validate.runs import Configuration
 from sim.workers import Report, run_jobs
 
 Counters = Mapping[str, float]
