@@ -21,7 +21,7 @@ from sim.validate.card import card
 from sim.validate.counters import last_phase, whole_run
 from sim.validate.judge import Cell, cells_of, family_of, judged, measured_figures, misses, quantile, summary
 from sim.validate.known import Known
-from sim.validate.measured import read_run
+from sim.validate.measured import STARTS_FROM, read_run
 from sim.validate.outcome import outcome_of, records
 from sim.validate.runs import Configuration, read_folder
 from sim.validate.simulations import simulate_all
@@ -30,10 +30,11 @@ from sim.validate.trace import leaving, trace
 GROUNDTRUTH = Path(__file__).resolve().parent.parent.parent / "shared" / "groundtruth"
 START = {
     **{f"vmstat.{name}": 0 for name in ("pswpin", "pswpout", "pgmajfault", "pgscan_kswapd", "pgscan_direct", "allocstall_normal")},
-    **{f"vmstat.{name}": 100 for name in ("nr_inactive_anon", "nr_active_anon", "nr_shmem", "nr_mapped", "allocstall_movable")},
+    **dict.fromkeys(STARTS_FROM, 100),
+    "vmstat.allocstall_movable": 100,
     **{f"zoneinfo.DMA32.{name}": value for name, value in (("managed", 4000), ("free", 3000), ("min", 60), ("low", 75), ("high", 90))},
     "zoneinfo.DMA32.spanned": 4096,
-    "meminfo.MemTotal": 16000,
+    "meminfo.MemTotal": 16_000,
     "zswap.stored_pages": 0,
     "zswap.pool_limit_hit": 0,
     "vmstat.pgsteal_kswapd": 5,
@@ -316,6 +317,7 @@ def test_what_is_judged_and_what_a_missing_figure_is() -> None:
     cells = [cell("pswpin", 1001, 1001), cell("pswpin", 1000, 1), cell("pgscan", 5000, 1), cell("zswpout", 2000, None)]
     assert [(c.counter, c.counted) for c in judged(cells)] == [("pswpin", 0.0), ("zswpout", 1.0)]
     assert [c.counter for c in misses(cells)] == ["zswpout"]
+    assert misses([cell("zswpout", 2000, None)]) == [], "of a run that was not simulated at all the list of such runs speaks"
     assert cell("pswpin", 0, 0).error == 0.0
     assert cell("pswpin", 0, 3).error is None
 
@@ -359,8 +361,8 @@ def test_records_have_four_keys_and_no_run_that_did_not_complete(tmp_path: Path)
     assert all(list(record) == ["run", "counter", "measured", "simulated"] for record in found)
     assert {"run": "one", "counter": "pgmajfault", "measured": 2100, "simulated": 2020} in found
     assert {record["run"] for record in found} == {"one"}
-    assert [(one.run, one.measured) for one in outcome.ended] == [("dead", "killed for lack of memory in phase 1 of 2")]
-    assert outcome.ended[0].simulated == "ended in phase 1 of 1"
+    assert [(one.runs, one.measured) for one in outcome.ended] == [(["dead"], "killed for lack of memory in phase 1 of 2")]
+    assert outcome.ended[0].simulated == "ended in phase 1"
 
 
 # ---------------------------------------------------------------- a trace
@@ -378,6 +380,17 @@ def test_the_first_row_where_a_counter_leaves(tmp_path: Path) -> None:
     left = [one for one in leaving(found) if one.counter == "pgmajfault"]  # the others stand still in this series
     assert [(one.phase, one.idx) for one in left] == [(1, 300)]
     assert left[0].at_end == pytest.approx(0.01)
+
+
+def test_a_sample_of_a_compile_is_in_the_middle_of_its_unit(tmp_path: Path) -> None:
+    series = {"cols": ["phase", "idx", "vmstat.pgmajfault"], "rows": [[1, 0, 1200], [1, 3, 1900]]}
+    run = run_of(series=series)
+    run["workload"]["phases"][1] = "kind=compile,units=4,ap=100,at=25"
+    run["phases"][1]["units"] = 4
+    found = trace(read_run(put(tmp_path, run) / "one.r1.json"), made_up)
+    assert [point.place for point in found.measured] == [1.125, 1.875, 2.0]
+    simulated = [point.figures["pgmajfault"] for point in found.simulated]  # of 500 accesses, 125 a unit
+    assert simulated == pytest.approx([1010 + 2.02 * 62.5, 1010 + 2.02 * 437.5, 2020], abs=2)
 
 
 def test_a_trace_needs_a_series(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from sim.validate.outcome import Outcome
 from sim.validate.text import percent
 
 Fitted = Sequence[tuple[str, str, str]]  # what, from what, on which runs
+TEXTS = ("worst run", "why", "")
+KERNEL_WORDS = {"k61": "Linux 6.1", "k612": "Linux 6.12"}
 FAMILY_WORDS = {
     "disk": "swap on a disk, 6.1",
     "zs": "zswap over zsmalloc, 6.1",
@@ -32,8 +34,9 @@ def card(outcome: Outcome, fitted: Fitted, known: Sequence[Known] = KNOWN, comma
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
+    """Texts in the first `left` columns and in those called after a run or a reason, numbers in the others."""
     yield f"| {' | '.join(heads)} |"
-    yield f"|{'|'.join('---' if k < left else '---:' for k in range(len(heads)))}|"
+    yield f"|{'|'.join('---' if k < left or head in TEXTS else '---:' for k, head in enumerate(heads))}|"
     for row in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
     yield ""
@@ -43,7 +46,7 @@ def _what(outcome: Outcome, command: str) -> Iterator[str]:
     completed = outcome.completed
     runs = [run for one in outcome.folder.configurations for run in one.runs]
     repeated = sum(len(one.completed) > 1 for one in completed)
-    kernels = Counter(run.kernel for run in runs)
+    kernels = Counter(KERNEL_WORDS[run.kernel] for run in runs)
     yield from ("# Fidelity: how close the simulator is to a real kernel", "")
     yield f"Written by `{command} --card`; do not edit. docs/validate.md says how to repeat it, and how to do it with runs of your own."
     yield from ("", "## What was checked, against what", "")
@@ -131,7 +134,9 @@ def _breaks(outcome: Outcome, known: Sequence[Known]) -> Iterator[str]:
         yield from (f"**{one.title}** ({', '.join(one.runs)}). {one.why}", "")
     if outcome.ended:
         yield from ("Configurations that did not complete, in the guest or in the simulation, and have no figures above:", "")
-        yield from _table(("run", "measured", "simulated"), ((one.run, one.measured, one.simulated) for one in outcome.ended), 3)
+        yield from _table(
+            ("runs", "measured", "simulated"), ((", ".join(one.runs), one.measured, one.simulated) for one in outcome.ended), 3
+        )
     for text in outcome.folder.skipped:
         yield f"- Left out: {text}"
 

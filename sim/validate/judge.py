@@ -231,6 +231,8 @@ def beside(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def misses(cells: Iterable[Cell], most: int = 20) -> list[Cell]:
-    """The judged figures that are farthest off, among those that are off at all."""
-    off = [cell for cell in judged(cells) if cell.counted > 0]
+    """The judged figures that are farthest off, among those that are off at all; of runs that were simulated."""
+    candidates = judged(cells)
+    there = {cell.run for cell in candidates if cell.simulated is not None}
+    off = [cell for cell in candidates if cell.counted > 0 and cell.run in there]
     return sorted(off, key=lambda cell: (-cell.counted, cell.run, cell.counter))[:most]

@@ -38,6 +38,12 @@ DEFAULTS: Mapping[str, Any] = {  # the kernel's own, and the measured guests' di
     "data_mb": 1024,
     "swap_iops": 0,
 }
+STARTS_FROM = (  # counters without which nobody knows what the guest's memory is used for at the start
+    *(f"vmstat.nr_{lru}" for lru in ("free_pages", "inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")),
+    *(f"vmstat.nr_{use}" for use in ("shmem", "mapped", "slab_reclaimable", "slab_unreclaimable", "page_table_pages", "kernel_stack")),
+    *(f"meminfo.{use}" for use in ("MemTotal", "Percpu", "VmallocUsed")),
+)
+ZONE = ("managed", "spanned", "free", "min", "low", "high")
 OOM_KILLED = 137  # exit status of a process that was sent SIGKILL
 
 
@@ -208,10 +214,9 @@ def _phases(path: Path, document: Mapping[str, Any]) -> tuple[Snapshot, list[Pha
 def _check_start(path: Path, start: Snapshot) -> None:
     if not start:
         return  # a guest that was lost before its first snapshot: nothing to compare with
-    needed = ["vmstat.nr_inactive_anon", "vmstat.nr_active_anon", "vmstat.nr_shmem", "vmstat.nr_mapped", "meminfo.MemTotal"]
     sizes = [key for key in start if key.startswith("zoneinfo.") and key.endswith(".managed")]
     zones = [key.removesuffix("managed") for key in sizes if start[key]]
-    needed += [zone + key for zone in zones for key in ("free", "min", "low", "high", "spanned")] or ["zoneinfo.DMA32.managed"]
+    needed = [*STARTS_FROM, *(zone + key for zone in zones or ["zoneinfo.DMA32."] for key in ZONE)]
     missing = [key for key in needed if key not in start]
     if missing:
         raise UserError(f"{path}: the counters before the first phase have no {missing[0]}; a simulation starts from it ({GUIDE})")
@@ -231,7 +236,7 @@ def _of_numbers(row: Any, count: int) -> bool:
 
 def _to_simulate(document: Mapping[str, Any], config: Mapping[str, Any], start: Snapshot) -> dict[str, Any]:
     """The contents with a complete `before` of every phase that is to be simulated: of an interrupted run, the one that it died in too."""
-    phases = [{**entry} for entry in document["phases"]]
+    phases: list[dict[str, Any]] = [{"n": 0, "units": 0, **entry} for entry in document["phases"]]
     specs = document["workload"]["phases"]
     if document.get("done", True) is not True and len(phases) < len(specs) and start:
         words = dict(word.split("=", 1) for word in specs[len(phases)].split(",") if "=" in word)

@@ -25,9 +25,9 @@ from sim.validate.simulations import Simulated
 
 
 class Ended(NamedTuple):
-    """A configuration that did not complete, in the guest or in the simulation: how far each came and how it ended."""
+    """Configurations that did not complete, in the guest or in the simulation, for one reason: how far each came and how it ended."""
 
-    run: str
+    runs: list[str]
     measured: str
     simulated: str
 
@@ -71,13 +71,14 @@ class Outcome(NamedTuple):
 
     @property
     def ended(self) -> list[Ended]:
-        """What did not complete on one of both sides."""
-        found = []
+        """What did not complete on one of both sides, by how it ended."""
+        found: dict[tuple[str, str], Ended] = {}
         for one in self.folder.configurations:
             simulated, over = _simulated(one, self.simulated)
             if not one.completed or not over:
-                found.append(Ended(one.name, _measured(one), simulated))
-        return found
+                how = (_measured(one), simulated)
+                found.setdefault(how, Ended([], *how)).runs.append(one.name)
+        return list(found.values())
 
     @property
     def faster(self) -> list[float]:
@@ -103,7 +104,9 @@ def _simulated(one: Configuration, simulated: Simulated) -> tuple[str, bool]:
         return f"failed: {found.error}", False
     wanted = len(one.simulated.document["phases"])
     done = len(found.snapshots) - 1
-    return ("completed" if done == wanted else f"ended in phase {done + 1} of {wanted}"), done == wanted
+    if done < wanted:
+        return f"ended in phase {done + 1}", False
+    return ("completed" if one.simulated.done else f"came to the end of phase {wanted}, and no farther was asked for"), True
 
 
 def outcome_of(folder: Folder, simulated: Simulated, last: bool, seconds: float) -> Outcome:

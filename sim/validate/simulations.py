@@ -82,7 +82,7 @@ def attempt(simulate: Simulate, job: tuple[str, Mapping[str, Any]], _report: Rep
     except Exception as wrong:
         where = traceback.extract_tb(wrong.__traceback__)[-1]
         error = f"{type(wrong).__name__}: {wrong} ({where.filename.rpartition('/')[2]}:{where.lineno})"
-    return Found(name, snapshots, error, time.monotonic() - started)
+    return Found(name, snapshots, "; ".join(error.splitlines()), time.monotonic() - started)
 
 
 def _accesses(configurations: Sequence[Configuration], name: str) -> int:

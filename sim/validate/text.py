@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from textwrap import wrap
 
 from sim.progress import duration
 from sim.report.tables import plain
@@ -104,7 +105,8 @@ def report(outcome: Outcome, brief: bool) -> Iterator[str]:
     if outcome.ended:
         yield "not completed"
         for one in outcome.ended:
-            yield f"  {one.run:<34} measured: {one.measured}; simulated: {one.simulated}"
+            yield f"  measured: {one.measured}; simulated: {one.simulated}"
+            yield from wrap(", ".join(one.runs), 110, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
         yield ""
     for text in outcome.folder.skipped:
         yield f"left out: {text}"
@@ -116,4 +118,4 @@ def speed(outcome: Outcome) -> Iterator[str]:
     simulated = sum(one.seconds for one in outcome.simulated.found.values())
     faster = outcome.faster
     than = f"; a run is simulated {faster[len(faster) // 2]:.0f} times faster than its guest was (median)" if faster else ""
-    yield (f"{len(outcome.simulated.found)} configurations in {duration(outcome.seconds)} ({duration(simulated)} of simulation{than})")
+    yield (f"{len(outcome.simulated.found)} simulated in {duration(outcome.seconds)} ({duration(simulated)} of simulation{than})")
