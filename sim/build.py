@@ -26,6 +26,7 @@ CLEAN_PER_FRAME = 2  # objects a page of zbud
 POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
 PTE_BYTES = 8
 MIN_FRAMES = 64
+FLUSH_PERIOD = 2_000_000_000  # ns, of the cgroups' statistics: Linux 6.12 mm/memcontrol.c
 
 
 class ProcessPlan(NamedTuple):
@@ -85,6 +86,7 @@ class Start(NamedTuple):
     """The memory of a measured machine before its run: zones, lowest first."""
 
     zones: tuple[ZoneStart, ...]
+    stats_flush: int = FLUSH_PERIOD  # ns until the cgroups' statistics are next flushed by the clock
 
 
 COST_COLUMNS = {
@@ -200,6 +202,7 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.ROTATIONAL] = int(plan.rotational)
     num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
     num[st.KERNEL_612] = int(plan.kernel == "6.12")
+    num[st.FIRST_FLUSH] = plan.start.stats_flush if plan.start is not None else FLUSH_PERIOD
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness
@@ -306,13 +309,14 @@ def _counters(plan: Plan, clean_pool: PoolArrays) -> Callable[[Array], dict[str,
 
 def _place_residents(plan: Plan, machine: Any) -> None:
     """Put the memory that is there from the start on the lists."""
-    place = resolve("models.memory.resident:place")
+    place, settle = (resolve(f"models.memory.resident:{name}") for name in ("place", "settle"))
     for number, item in enumerate(plan.processes):
         first = 0
         for count, used, active in zip(item.process.resident or (), (0, 1, 1), (0, 0, 1), strict=False):
             if place(machine, number, first, count, used, active) < count:
                 raise UserError(f"workloads: resident memory of {sum(item.process.resident or ())} pages does not fit in the machine")
             first += count
+    settle(machine, np.zeros(st.CONTEXT, np.int64))
 
 
 def build(plan: Plan) -> Built:

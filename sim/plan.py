@@ -158,7 +158,7 @@ def _auto(value: Any) -> int | None:
 def _start(start: MachineStart | None) -> Start | None:
     if start is None:
         return None
-    return Start(tuple(ZoneStart(*(getattr(zone, name) for name in ZoneStart._fields)) for zone in start.zones))
+    return Start(tuple(ZoneStart(*(getattr(zone, name) for name in ZoneStart._fields)) for zone in start.zones), int(start.stats_flush))
 
 
 def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[WorkloadPlan]]:

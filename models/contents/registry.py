@@ -99,10 +99,10 @@ REGISTRY = (
         "the page bytes of the measured guests' load generator, really compressed (docs/validate.md)",
         "definition",
         (
-            Option("cmode", "int", "", 0, "0: k random bytes, then zeros; 1: spread over the lines; 2: words of a small dictionary", "", 0, 2),
+            Option("cmode", "int", "", 0, "0: k random bytes, then zeros; 1: the same in each line; 2: a small dictionary", "", 0, 2),
             Option("kdist", "str", "", "1000:2048", "classes as WEIGHT:BYTES,... in thousandths and bytes k"),
             Option("cseed", "int", "", 1, "seed of the contents", "", 0, 2**63 - 1),
-            Option("rows", "int", "pages", 30000, "pages of the region (the larger of anonymous memory and a unit's heap)", "", 1, 10_000_000),
+            Option("rows", "int", "pages", 30000, "pages: the larger of anonymous memory and a heap", "", 1, 10_000_000),
         ),
     ),
 )

@@ -173,6 +173,8 @@ def map_swapped(m, process, p, f, write):
         release_slot(m, s)
         pages.frame[f, st.FLAGS] = flags | st.DIRTY
     bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
+    if pages.num[st.KERNEL_612]:
+        bits |= st.PTE_WRITE  # an exclusive page is mapped writable even by a read, and keeps its slot until it is swapped out again
     pages.pte[p] = f << st.PTE_SHIFT | bits
     pages.vmstat[NR_ANON_PAGES] += 1
     pages.proc[process, st.RSS] += 1

@@ -7,7 +7,7 @@ from numba import int64
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import NO_MARK, take_frame
-from models.memory.state import machine_t
+from models.memory.state import Numbers, machine_t
 from models.memory.tables import table_block
 from models.vmstat import NR_ANON_PAGES
 
@@ -35,3 +35,9 @@ def place(m, process, first, count, used, active):
         pages.vmstat[NR_ANON_PAGES] += 1
         proc[process, st.RSS] += 1
     return count
+
+
+@compiled(int64(machine_t, Numbers))
+def settle(m, ctx):
+    """Let the policy take note of what is on its lists, as after a run of reclaim."""
+    return m.finish(m.policy, m.pages, ctx)

@@ -69,7 +69,9 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
 AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM = range(12, 20)
-PROC_COLUMNS = 20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
+PROC_COLUMNS = (
+    20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
+)
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -100,6 +102,7 @@ NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
 NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
+FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 NUMBERS = 96  # from 32 on: models.memory.file_state
 

@@ -308,7 +308,7 @@ REGISTRY = (
             Option("locked", "int", "pages", 0, "memory that the program locks at its start", "", 0),
             Option("fill", "time", "ns", "12us", "writing a whole page", "", 0, 1_000_000_000),
             Option("access", "time", "ns", "100ns", "working out an access and doing it", "", 0, 1_000_000_000),
-            Option("mark_every", "int", "accesses", 0, "accesses between two snapshots of the counters; 0: only at the phases' ends", "", 0),
+            Option("mark_every", "int", "accesses", 0, "accesses between two snapshots of the counters; 0: at phase ends only", "", 0),
         ),
     ),
     Entry(

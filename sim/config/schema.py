@@ -70,6 +70,10 @@ class MachineStart(Section):
     """A machine as it was measured before a run (docs/validate.md): its zones, instead of those worked out from `memory`."""
 
     zones: Annotated[list[ZoneStart], Field(min_length=1, max_length=3)]
+    stats_flush: Annotated[
+        Time,
+        Key("time", "ns", "time until the statistics of cgroups are next flushed by the clock, every 2 s", "Linux 6.12 mm/memcontrol.c", 1),
+    ] = as_written("2s")
 
 
 class Machine(Section):
