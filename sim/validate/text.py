@@ -116,6 +116,7 @@ def report(outcome: Outcome, brief: bool) -> Iterator[str]:
 
 def speed(outcome: Outcome) -> Iterator[str]:
     simulated = sum(one.seconds for one in outcome.simulated.found.values())
+    done = sum(not one.error for one in outcome.simulated.found.values())
     faster = outcome.faster
     than = f"; a run is simulated {faster[len(faster) // 2]:.0f} times faster than its guest was (median)" if faster else ""
-    yield (f"{len(outcome.simulated.found)} simulated in {duration(outcome.seconds)} ({duration(simulated)} of simulation{than})")
+    yield (f"{done} simulated in {duration(outcome.seconds)} ({duration(simulated)} of simulation{than})")
