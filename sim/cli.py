@@ -349,6 +349,25 @@ def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -
     return run_compare(places, metrics, **options)
 
 
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, metavar="PATTERN", help="Only runs of this name, such as 'A_zs_*'; repeatable.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="The page (default: results/validate.html).")
+@click.option("--json", "json_to", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Write all figures as JSON.")
+@click.option("--card", "card_to", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Write the fidelity card.")
+@click.option("--trace", metavar="RUN", help="Lay the time series of one run over each other: which counter leaves first?")
+@click.option("--last", is_flag=True, help="Also the figures of the last phases alone.")
+@click.option("--brief", is_flag=True, help="Print no table for each run.")
+@click.option("--skip-bad", is_flag=True, help="Leave out files that are not measured runs, instead of stopping.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def validate(folder: Path, **options: Any) -> int:
+    """Simulate the measured runs of a real kernel in DIR, and say how far the simulator is off."""
+    from sim.validate.command import validate as check_against
+
+    return check_against(folder, **options)
+
+
 @cli.command("explain-page")
 @click.argument("page", type=click.IntRange(0))
 @click.option("--trace", required=True, type=click.Path(path_type=Path), help="An event log that `run --trace` wrote.")
