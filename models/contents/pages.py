@@ -16,10 +16,16 @@ def same_filled(page: bytes) -> bool:
 
 
 def page_sizes(pages: Iterable[bytes], compressor: Compressor) -> np.ndarray:
-    """int32[n]: compressed bytes of each page; 0 = same-filled, the page's own size = incompressible."""
+    """int32[n]: compressed bytes of each page; 0 = same-filled, the page's own size (LZO: what it made) = incompressible."""
     size_of = compressor.size_of
     assert size_of is not None
-    return np.array([0 if same_filled(page) else min(size_of(page), len(page)) for page in pages], np.int32)
+
+    def size(page: bytes) -> int:
+        if same_filled(page):
+            return 0
+        return size_of(page) if compressor.grows else min(size_of(page), len(page))
+
+    return np.array([size(page) for page in pages], np.int32)
 
 
 def must_compress(kind: str, compressor: Compressor) -> None:
