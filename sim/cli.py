@@ -349,6 +349,18 @@ def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -
     return run_compare(places, metrics, **options)
 
 
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE", help="Also write the YAML to FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--repeats", type=click.IntRange(3, 1000), default=31, show_default=True, help="How often each is measured.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def calibrate(out: Path | None, as_json: bool, repeats: int, quiet: bool) -> int:
+    """Measure what compressing and copying a page costs on this machine, and print it as settings."""
+    from sim.calibrate.command import calibrate as measure
+
+    return measure(out, as_json, repeats, quiet)
+
+
 @cli.command("explain-page")
 @click.argument("page", type=click.IntRange(0))
 @click.option("--trace", required=True, type=click.Path(path_type=Path), help="An event log that `run --trace` wrote.")

@@ -75,16 +75,16 @@ def test_runs_of_zeros() -> None:
 
 
 def test_a_copy_of_zeros() -> None:
-    """17 literals, the first zero with them, take 1 + 17.  A copy from 1 back grows by 8 until it passes byte 4076: 4 + 8 * 507 = 4060 bytes, up
-    to 4077, whose length is 33 and 4027 more, 16 bytes: 3 + 16.  Then 19 literals (2 + 19), and the end (3)."""
+    """17 literals, the first zero with them, take 1 + 17.  A copy from 1 back grows by 8 until it passes byte 4076: 4 + 8 * 507 = 4060
+    bytes, up to 4077, whose length is 33 and 4027 more, 16 bytes: 3 + 16.  Then 19 literals (2 + 19), and the end (3)."""
     page = bytes(range(1, 17)).ljust(PAGE, b"\0")
     assert size_of("lzo", page) == 18 + 19 + 21 + 3 == 61
 
 
 # bytes that zram of Linux 6.18 stored; between 3620 and 4096 it stores the page as it is
 KERNEL_HEADS = {
-    1: (44, 41), 4: (44, 41), 8: (53, 44), 20: (61, 57), 32: (77, 69), 100: (150, 138), 239: (292, 282), 512: (573, 552), 1024: (1101, 1070),
-    1500: (1637, 1588), 2048: (2213, 2150), 3000: (3198, 3101),
+    1: (44, 41), 4: (44, 41), 8: (53, 44), 20: (61, 57), 32: (77, 69), 100: (150, 138), 239: (292, 282), 512: (573, 552),
+    1024: (1101, 1070), 1500: (1637, 1588), 2048: (2213, 2150), 3000: (3198, 3101),
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from models.compressors.compressor import Compressor
 
-# Mean LZO size / LZ4 size where LZ4 makes 0, 128, 256 ... 4096 bytes of a page, for tables that have only LZ4's sizes.  From the pages of the
-# six measured programs (models/contents/data), each compressed by Linux 6.18 with both; docs/compressors.md says how well that serves.
+# Mean LZO size / LZ4 size where LZ4 makes 0, 128, 256 ... 4096 bytes of a page, for tables that have only LZ4's sizes.  From the pages of
+# the six measured programs (models/contents/data), compressed by Linux 6.18 with both; docs/compressors.md says how well that serves.
 STEP = 128
 # fmt: off
 OF_LZ4 = {

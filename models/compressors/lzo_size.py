@@ -1,9 +1,9 @@
 """How many bytes LZO1X-1 and LZO-RLE make of a page, without making them.
 
-Written from the published description of the stream (Linux Documentation/staging/lzo.rst): instructions of copies and of literals, each with
-the bytes that it takes.  Which copies a compressor finds is not part of the format.  The search here is the usual one of fast LZ77: the
-last place of each hash of four bytes, strides that grow with the distance from the last copy, no second thoughts.  Its constants
-were found by comparing with the sizes that zram of Linux 6.18 gave for the same bytes (docs/compressors.md).
+Written from the published description of the stream (Linux Documentation/staging/lzo.rst): instructions of copies and of literals, each
+with the bytes that it takes.  Which copies a compressor finds is not part of the format.  The search here is the usual one of fast
+LZ77: the last place of each hash of four bytes, strides that grow with the distance from the last copy, no second thoughts.  Its
+constants were found by comparing with the sizes that zram of Linux 6.18 gave for the same bytes (docs/compressors.md).
 """
 
 from __future__ import annotations
