@@ -216,7 +216,7 @@ NAMES = (*NAMES_61, *(name for name in NAMES_612 if name not in NAMES_61))
 # Names, with * for any letters, that belong to no part of the model and stay 0.  docs/results.md has the same list.
 # fmt: off
 NOT_MODELLED = (
-    "nr_zone_unevictable", "nr_mlock", "nr_bounce", "nr_free_cma", "nr_unaccepted", "nr_shmem*", "nr_file_hugepages",
+    "nr_bounce", "nr_free_cma", "nr_unaccepted", "nr_shmem*", "nr_file_hugepages",
     "nr_file_pmdmapped", "nr_anon_transparent_hugepages", "nr_writeback_temp", "nr_kernel_misc_reclaimable",
     "nr_foll_pin_*", "nr_kernel_stack", "nr_shadow_call_stack", "nr_sec_page_table_pages", "nr_iommu_pages",
     "nr_memmap_*", "numa_*", "pgpromote_*", "pgdemote_*", "pgalloc_device", "allocstall_device", "pgskip_device",
@@ -294,6 +294,9 @@ PGSCAN_FILE = INDEX["pgscan_file"]
 PGSTEAL_FILE = INDEX["pgsteal_file"]
 SLABS_SCANNED = INDEX["slabs_scanned"]
 NR_THROTTLED_WRITTEN = INDEX["nr_throttled_written"]
+NR_UNEVICTABLE = INDEX["nr_unevictable"]
+NR_MLOCK = INDEX["nr_mlock"]
+NR_ZONE_UNEVICTABLE = INDEX["nr_zone_unevictable"]
 ZSWPIN = INDEX["zswpin"]
 ZSWPOUT = INDEX["zswpout"]
 ZSWPWB = INDEX["zswpwb"]  # 6.12 alone prints it

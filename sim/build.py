@@ -13,7 +13,7 @@ from models.backends.backend import BackendModule, BackendSetup
 from models.contents.rows import Rows
 from models.memory import state as st
 from models.memory.swap import CLUSTER_SLOTS
-from models.memory.watermarks import auto_min_free_kbytes, build_zones, zone_sizes
+from models.memory.watermarks import RESERVE_RATIO, auto_min_free_kbytes, build_zones, zone_sizes
 from models.policies.policy import PolicyModule
 from models.registry import resolve
 from models.vmstat import COUNT, NR_FREE_PAGES
@@ -26,6 +26,7 @@ CLEAN_PER_FRAME = 2  # objects a page of zbud
 POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
 PTE_BYTES = 8
 MIN_FRAMES = 64
+FLUSH_PERIOD = 2_000_000_000  # ns, of the cgroups' statistics: Linux 6.12 mm/memcontrol.c
 
 
 class ProcessPlan(NamedTuple):
@@ -78,12 +79,14 @@ class ZoneStart(NamedTuple):
     high: int
     start_pfn: int
     spanned: int
+    pcp: int = 0  # pages on per-CPU lists, which are not among the free ones
 
 
 class Start(NamedTuple):
     """The memory of a measured machine before its run: zones, lowest first."""
 
     zones: tuple[ZoneStart, ...]
+    stats_flush: int = FLUSH_PERIOD  # ns until the cgroups' statistics are next flushed by the clock
 
 
 COST_COLUMNS = {
@@ -111,8 +114,39 @@ COST_COLUMNS = {
 }
 
 
+def resident_pages(plan: Plan) -> int:
+    """Pages of memory that is there before anything runs."""
+    return sum(sum(item.process.resident) for item in plan.processes if item.process.resident is not None)
+
+
+def measured_zones(start: Start, resident: int) -> Array:
+    """Zones as they were measured; what is resident will be taken from the highest one."""
+    table = np.zeros((3, st.ZONE_COLUMNS), np.int64)
+    first = 0
+    zones = {zone.name: zone for zone in start.zones}
+    highest = [name for name in st.ZONE_NAMES if name in zones][-1]
+    above = sum(zone.managed for zone in start.zones)
+    for row, name, ratio in zip(table, st.ZONE_NAMES, RESERVE_RATIO, strict=True):
+        row[st.FIRST_FRAME] = row[st.FRESH] = first
+        if name not in zones:
+            continue
+        zone = zones[name]
+        above -= zone.managed
+        free = zone.free + zone.pcp + (resident if name == highest else 0)
+        if free > zone.managed:
+            raise UserError(f"machine.start.zones: {name} has {zone.managed} managed pages; {free} are to be free or resident")
+        row[st.MANAGED], row[st.ZONE_FREE] = zone.managed, free
+        row[st.FRESH] += zone.managed - free
+        row[st.WMARK_MIN], row[st.WMARK_LOW], row[st.WMARK_HIGH] = zone.min, zone.low, zone.high
+        row[st.RESERVE] = above // ratio
+        first += zone.managed
+    return table
+
+
 def zone_table(plan: Plan) -> Array:
-    """Zones with their watermarks, all frames free."""
+    """Zones with their watermarks, all frames free but those that a measured start says are not."""
+    if plan.start is not None:
+        return measured_zones(plan.start, resident_pages(plan))
     sizes = zone_sizes(plan.memory, plan.kernel_reserved, plan.page_size)
     if sum(sizes) < MIN_FRAMES:
         raise UserError(
@@ -149,6 +183,8 @@ def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
         row[st.ROW_FIRST], row[st.ROWS] = contents.add(sizes), len(sizes) // item.contents.versions
         row[st.SAME_SIZE], row[st.VERSIONS], row[st.STRIDE] = item.contents.same_size, item.contents.versions, item.contents.stride
         row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
+        locked = item.process.locked
+        row[st.LOCKED_FROM] = item.process.pages if locked is None else locked
         virtual += -(-item.process.pages // per_table) * per_table
     return proc, virtual
 
@@ -166,6 +202,7 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.ROTATIONAL] = int(plan.rotational)
     num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
     num[st.KERNEL_612] = int(plan.kernel == "6.12")
+    num[st.FIRST_FLUSH] = plan.start.stats_flush if plan.start is not None else FLUSH_PERIOD
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness
@@ -199,7 +236,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]
     vmstat = np.zeros(COUNT, np.int64)
-    vmstat[NR_FREE_PAGES] = frames
+    vmstat[NR_FREE_PAGES] = zone[:, st.ZONE_FREE].sum()
     slots = max(plan.swap_slots, 1)
     arrays = Arrays(
         pte=np.zeros(max(virtual, 1), np.int32),
@@ -270,6 +307,18 @@ def _counters(plan: Plan, clean_pool: PoolArrays) -> Callable[[Array], dict[str,
     return lambda num: plan.backend.counters(num) | (own.counters(clean_pool) if own is not None else {})
 
 
+def _place_residents(plan: Plan, machine: Any) -> None:
+    """Put the memory that is there from the start on the lists."""
+    place, settle = (resolve(f"models.memory.resident:{name}") for name in ("place", "settle"))
+    for number, item in enumerate(plan.processes):
+        first = 0
+        for count, used, active in zip(item.process.resident or (), (0, 1, 1), (0, 0, 1), strict=False):
+            if place(machine, number, first, count, used, active) < count:
+                raise UserError(f"workloads: resident memory of {sum(item.process.resident or ())} pages does not fit in the machine")
+            first += count
+    settle(machine, np.zeros(st.CONTEXT, np.int64))
+
+
 def build(plan: Plan) -> Built:
     """The whole machine."""
     pages, arrays = build_pages(plan)
@@ -288,6 +337,7 @@ def build(plan: Plan) -> Built:
         pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish, p.accessed,
         b.store, b.load, b.invalidate, *_clean_functions(b),
     )  # fmt: skip
+    _place_residents(plan, machine)
     if plan.allocator is not None:
         resolve("models.memory.frames:settle_pool")(backend, pages)
         arrays.num[st.CLOCK] = 0

@@ -72,6 +72,8 @@ def _starter(task: Task) -> Callable[[Event], None]:
 
 def _start(vm: Vm, workloads: list[WorkloadPlan], groups: list[list[Task]]) -> None:
     for workload, group in zip(workloads, groups, strict=True):
+        if group[0].process.resident is not None:
+            continue
         if workload.start == 0:
             group[0].start()
         else:
@@ -195,7 +197,7 @@ def _end_of(vm: Vm, config: Config, groups: list[list[Task]], end: Event) -> Ste
 
     A plain event, since SimPy takes the callbacks off conditions that are nested in one that has triggered.
     """
-    done = vm.env.all_of([group[0].ended for group in groups])
+    done = vm.env.all_of([group[0].ended for group in groups if group[0].process.resident is None])
     yield done if config.until_done else done | vm.env.timeout(int(config.duration))
     end.succeed()
 

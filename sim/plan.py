@@ -18,10 +18,10 @@ from models.devices.device import Device
 from models.errors import InputError
 from models.registry import resolve
 from models.workloads.stream import Context, Program
-from sim.build import Plan, ProcessPlan
+from sim.build import Plan, ProcessPlan, Start, ZoneStart
 from sim.build_files import Dirty, FilePlan, Filesystem
 from sim.config.parts import Part
-from sim.config.schema import Config
+from sim.config.schema import Config, MachineStart
 from sim.errors import UserError
 from sim.units import format_size
 
@@ -155,6 +155,12 @@ def _auto(value: Any) -> int | None:
     return None if value == "auto" else int(value)
 
 
+def _start(start: MachineStart | None) -> Start | None:
+    if start is None:
+        return None
+    return Start(tuple(ZoneStart(*(getattr(zone, name) for name in ZoneStart._fields)) for zone in start.zones), int(start.stats_flush))
+
+
 def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[WorkloadPlan]]:
     """Everything the builder needs for one replication."""
     machine = config.machine
@@ -200,6 +206,7 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         filesystem=Filesystem(*(getattr(config.filesystem, name) for name in Filesystem._fields)),
         clean_allocator=resolve(clean.entry.target) if clean else None,
         kernel=machine.kernel,
+        start=_start(machine.start),
         fixed_readahead=config.swap is not None and config.swap.readahead == "fixed",
         clean_options=clean.options if clean else {},
         dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),

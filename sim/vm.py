@@ -111,6 +111,7 @@ class Vm:
         self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
+        self.on_mark: Sequence[Callable[[int], None]] = ()  # told the number of each MARK op
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
         self.logging = bool(built.arrays.num[st.LOG_ON])
         self.written = 0  # pages whose writing has ended

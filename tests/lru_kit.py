@@ -70,6 +70,11 @@ class Both:
         lru.insert(self.policy, self.pages, page, -1 if shadow is None else shadow[0] << 1 | shadow[1])
         self.twin.insert(page, shadow)
 
+    def flush(self) -> None:
+        """The statistics of the group are brought up to date."""
+        lru.flush_stats(self.policy, self.pages)
+        self.twin.flush()
+
     def activate(self, page: int) -> None:
         """Put a listed page at the active head."""
         lru.remove(self.policy, self.pages, page)

@@ -165,7 +165,7 @@ CASES = {
         "did you mean until-done?",
     ),
     "choice": ("4KiB", "8KiB", "8KiB", "machine.page_size: found '8KiB'; expected one of 4KiB, 16KiB, 64KiB", ""),
-    "kernel": ('"6.1"', "6.10", "6.10", "machine.kernel: found 6.10; expected 6.1", ""),
+    "kernel": ('"6.1"', "6.10", "6.10", "machine.kernel: found 6.10; expected one of 6.1, 6.12", ""),
     "number as name": ("name: quickstart", "name: 5", "5", "name: found 5; expected text", "put it in quotes"),
     "unsafe name": ("name: quickstart", "name: ../x", "../x", "name: found '../x'; expected 1 to 100 letters", ""),
     "unknown part": (
@@ -266,7 +266,7 @@ def test_missing_keys_point_at_their_section() -> None:
     ]
     assert errors(SMALL.replace("kind: loop", "start: 1s")) == [
         "c.yaml:3:13: workloads.0: found nothing (null); expected `kind`, which names a workload: one of sequential, loop, uniform, zipf, "
-        "hotcold, phases, mix, daily, trace, file, io-trace, build, slab"
+        "hotcold, phases, mix, daily, trace, file, io-trace, build, slab, memhog, resident"
     ]
     assert errors(SMALL.replace("[{name: a, kind: loop}]", "[]")) == [
         "c.yaml:3:12: workloads: found an empty list; expected at least 1 of them"
@@ -508,7 +508,7 @@ def test_unchanged_sections_are_shared_and_right() -> None:
             "{grid: {machine.memroy: [1GiB]}}",
             [
                 "c.yaml:4:16: machine.memroy: found an unknown key; expected one of memory, page_size, cpus, kernel, "
-                "kernel_reserved, sysctl, scheduler; did you mean memory? (in the case memroy=1GiB)"
+                "kernel_reserved, start, sysctl, scheduler; did you mean memory? (in the case memroy=1GiB)"
             ],
         ),
         ("{grid: {seed: [1, x]}}", ["c.yaml:4:26: seed: found 'x'; expected an integer from 0 to 2^63 - 1 (in the case seed=x)"]),

@@ -72,7 +72,7 @@ def test_every_figure_reaches_the_model(entry: Any) -> None:
     for option in entry.options:
         if option.name == "scheduler":
             continue
-        value: Any = {"int": 5, "size": 12_345_678, "time": 5 * MS, "bool": False}[option.type]
+        value: Any = {"int": 5, "size": 12_345_678, "time": 5 * MS, "bool": not option.default}[option.type]
         value = 25 * MS if option.name == "full_stroke" else value
         kept = {"scheduler": "mq-deadline"} if entry.name in ("hdd", "ssd") else {}
         assert device(entry.name, **{option.name: value, **kept}) != plain, option.name

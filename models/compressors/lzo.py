@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ def from_lz4(column: str, sizes: np.ndarray) -> np.ndarray:
     return np.minimum(np.rint(sizes * ratio), len(OF_LZ4[column]) * STEP - STEP).astype(sizes.dtype)
 
 
+@cache
 def _size_of(runs: bool) -> Callable[[bytes], int]:
-    """size_of, compiled at first use, so that measured tables do not wait for it."""
+    """size_of, compiled at first use, so that measured tables do not wait for it; one function, so that what it made can be remembered."""
     made: list[Any] = []
 
     def size_of(page: bytes) -> int:
@@ -42,22 +44,33 @@ def _size_of(runs: bool) -> Callable[[bytes], int]:
     return size_of
 
 
-def _made(name: str, column: str, options: dict[str, Any], same_size: Callable[[int], int] | None = None) -> Compressor:
-    size_of = _size_of(column == "lzo-rle")
-    same = same_size or (lambda page_size: size_of(b"\1" * page_size))
-    return Compressor(name, size_of, same, options["compress_time"], options["decompress_time"], column, True)
+@cache
+def _same_size(runs: bool) -> Callable[[int], int]:
+    def same_size(page_size: int) -> int:
+        return _size_of(runs)(b"\1" * page_size)
+
+    return same_size
+
+
+def _same_size_2011(page_size: int) -> int:
+    """Of a page of one word: one copy up to its last byte, whose length takes a byte for every 255."""
+    return 11 + page_size // 255
+
+
+def _made(name: str, column: str, options: dict[str, Any], same_size: Callable[[int], int]) -> Compressor:
+    return Compressor(name, _size_of(column == "lzo-rle"), same_size, options["compress_time"], options["decompress_time"], column, True)
 
 
 def build(options: dict[str, Any]) -> Compressor:
     """lzo, with times in ns a 4 KiB page from options `compress_time` and `decompress_time`."""
-    return _made("lzo", "lzo", options)
+    return _made("lzo", "lzo", options, _same_size(False))
 
 
 def build_rle(options: dict[str, Any]) -> Compressor:
     """lzo-rle, options as for lzo."""
-    return _made("lzo-rle", "lzo-rle", options)
+    return _made("lzo-rle", "lzo-rle", options, _same_size(True))
 
 
 def build_2011(options: dict[str, Any]) -> Compressor:
-    """lzo1x, options as for lzo.  A page of one word was one copy up to its last byte, whose length takes a byte for every 255."""
-    return _made("lzo1x", "lzo", options, lambda page_size: 11 + page_size // 255)
+    """lzo1x, options as for lzo."""
+    return _made("lzo1x", "lzo", options, _same_size_2011)

@@ -93,4 +93,16 @@ REGISTRY = (
             Option("rows", "int", "pages", 1_000_000, "sizes drawn", "", 1, 100_000_000),
         ),
     ),
+    Entry(
+        "memhog",
+        "models.contents.memhog:build",
+        "the page bytes of the measured guests' load generator, really compressed (docs/validate.md)",
+        "definition",
+        (
+            Option("cmode", "int", "", 0, "0: k random bytes, then zeros; 1: the same in each line; 2: a small dictionary", "", 0, 2),
+            Option("kdist", "str", "", "1000:2048", "classes as WEIGHT:BYTES,... in thousandths and bytes k"),
+            Option("cseed", "int", "", 1, "seed of the contents", "", 0, 2**63 - 1),
+            Option("rows", "int", "pages", 30000, "pages: the larger of anonymous memory and a heap", "", 1, 10_000_000),
+        ),
+    ),
 )

@@ -75,6 +75,7 @@ REGISTRY = (
             Option("write_latency", "time", "ns", "30us", "acknowledged from the write buffer, per request", _SSD, 0),
             Option("bandwidth", "size", "B/s", "530MB", "link rate, both directions together, per second", _SSD, 1),
             Option("channels", "int", "", 8, "requests served at once", _SSD, 1, 1024),
+            Option("rotational", "bool", "", False, "what the kernel takes it for; true of a virtio disk, whatever is behind it", _SYSFS),
             *_queue("480GB", 64, _TWO_QUEUES),
             *_scheduler("none", "a choice of this model: sorting does not help flash, and requests come merged from reclaim"),
         ),

@@ -37,7 +37,7 @@ class Ssd(NamedTuple):
 def build(options: Mapping[str, Any]) -> Ssd:
     """The device of an options mapping (see the registry)."""
     latency = options["read_latency"], options["write_latency"]
-    return Ssd(options["channels"], *latency, options["bandwidth"], queue_of(options), elevator_of(options))
+    return Ssd(options["channels"], *latency, options["bandwidth"], queue_of(options), elevator_of(options), options["rotational"])
 
 
 SSD = build

@@ -16,6 +16,7 @@ from models.vmstat import (
     NR_ANON_PAGES,
     NR_FREE_PAGES,
     NR_INACTIVE_ANON,
+    NR_MLOCK,
     NR_PAGE_TABLE_PAGES,
     NR_SWAPCACHED,
     NR_WRITEBACK,
@@ -43,7 +44,9 @@ def _zones(a: Any) -> list[str]:
 
 def _frames(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
-    counts = np.bincount(kind, minlength=6)
+    counts = np.bincount(kind, minlength=7)
+    if counts[st.MLOCKED] != a.vmstat[NR_MLOCK]:
+        bad.append(f"{counts[st.MLOCKED]} locked frames, nr_mlock {a.vmstat[NR_MLOCK]}")
     used = int(counts[1:].sum())
     if used + a.vmstat[NR_FREE_PAGES] != a.num[st.FRAMES]:
         bad.append(f"{used} frames in use and {a.vmstat[NR_FREE_PAGES]} free do not make {a.num[st.FRAMES]}")
@@ -63,7 +66,7 @@ def _page_tables(a: Any, kind: np.ndarray) -> list[str]:
     bad = []
     mapped = np.flatnonzero(a.pte > 0)
     frames = a.pte[mapped] >> st.PTE_SHIFT
-    anonymous = kind[frames] == st.ANON
+    anonymous = (kind[frames] == st.ANON) | (kind[frames] == st.MLOCKED)
     of_files = np.zeros(len(a.pte), bool)
     of_files[mapped[~anonymous]] = True
     if (kind[frames[~anonymous]] != st.FILE).any():
@@ -144,6 +147,12 @@ def _slots(a: Any) -> list[str]:
         bad.append(f"{free} slots free, counted {a.num[st.SWAP_FREE]}")
     if int((state == st.SLOT_CACHED).sum()) != a.num[st.SLOT_CACHE] or int((state == st.SLOT_RETURNED).sum()) != a.num[st.SLOT_RETURN]:
         bad.append("the slot caches hold other numbers than they count")
+    entry = (a.slot[:, st.CACHED] > 0) | (a.slot[:, st.SHADOW] > 0)
+    if (entry & (a.slot[:, st.ENTRY] == 0)).any():
+        bad.append("a page or shadow in the swap cache whose place is not counted")
+    nodes = np.add.reduceat(a.slot[:, st.ENTRY], np.arange(0, len(a.slot), 64))
+    if not np.array_equal(nodes, a.slot[::64, st.NODE_ENTRIES]):
+        bad.append("a node of the swap cache counts other places than are in use")
     used = np.flatnonzero(state == st.SLOT_USED)
     owner = a.slot[used, st.OWNER]
     named = (owner >= 0) & (a.pte[np.maximum(owner, 0)] == -(used + 1))

@@ -51,6 +51,7 @@ def _nodes(a: Any) -> list[str]:
     if (entries != a.leaf[:, fi.LEAF_ENTRIES]).any() or (pages != a.leaf[:, fi.LEAF_PAGES]).any():
         bad.append("a node counts other entries or pages than it has")
     nodes, shadows = int((entries > 0).sum()), int(((entries > 0) & (pages == 0)).sum())
+    nodes += int((a.slot[:, st.NODE_ENTRIES] > 0).sum())
     if a.slab[fi.NODE_CACHE, fi.OBJECTS] != nodes or a.num[fi.SHADOW_NODES] != shadows:
         bad.append(f"{nodes} nodes, {shadows} with shadows only; counted {a.slab[fi.NODE_CACHE, fi.OBJECTS]}, {a.num[fi.SHADOW_NODES]}")
     owner = a.leaf[:, fi.LEAF_FILE]

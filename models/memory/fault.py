@@ -27,13 +27,25 @@ from models.memory.swap import (
 from models.memory.tables import add_table_entry, table_block
 from models.vmstat import (
     NR_ANON_PAGES,
+    NR_MLOCK,
     NR_PAGE_TABLE_PAGES,
+    NR_UNEVICTABLE,
+    NR_ZONE_UNEVICTABLE,
     PGFAULT,
     PGMAJFAULT,
     PGREUSE,
     SWAP_RA,
     SWAP_RA_HIT,
 )
+
+
+@compiled(void(pages_t, int64))
+def count_locked(pages, change):
+    """So many more pages are locked in memory (mlock), which are on no list that reclaim looks at."""
+    vmstat = pages.vmstat
+    vmstat[NR_UNEVICTABLE] += change
+    vmstat[NR_ZONE_UNEVICTABLE] += change
+    vmstat[NR_MLOCK] += change
 
 
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
@@ -43,7 +55,8 @@ def first_touch(m, stream, process, p, write):
     cost = pages.cost
     if add_table_entry(pages, p) == 0:
         return NEED_RECLAIM
-    f = ask_frame(pages, st.ANON)
+    locked = p - pages.proc[process, st.FIRST_PAGE] >= pages.proc[process, st.LOCKED_FROM]
+    f = ask_frame(pages, st.MLOCKED if locked else st.ANON)
     if f < 0:
         return NEED_RECLAIM
     spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_ALLOC] + cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
@@ -51,7 +64,10 @@ def first_touch(m, stream, process, p, write):
     pages.table[table_block(pages, p), 0] += 1
     bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
     pages.pte[p] = f << st.PTE_SHIFT | bits
-    m.insert(m.policy, pages, f, -1)
+    if locked:
+        count_locked(pages, 1)
+    else:
+        m.insert(m.policy, pages, f, -1)
     pages.vmstat[PGFAULT] += 1
     pages.vmstat[NR_ANON_PAGES] += 1
     pages.proc[process, st.RSS] += 1
@@ -157,6 +173,8 @@ def map_swapped(m, process, p, f, write):
         release_slot(m, s)
         pages.frame[f, st.FLAGS] = flags | st.DIRTY
     bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
+    if pages.num[st.KERNEL_612]:
+        bits |= st.PTE_WRITE  # an exclusive page is mapped writable even by a read, and keeps its slot until it is swapped out again
     pages.pte[p] = f << st.PTE_SHIFT | bits
     pages.vmstat[NR_ANON_PAGES] += 1
     pages.proc[process, st.RSS] += 1
@@ -216,7 +234,10 @@ def free_page(m, f):
         s = int64(pages.frame[f, st.SLOT]) - 1
         leave_swap_cache(pages, f)
         release_slot(m, s)
-    m.remove(m.policy, pages, f)
+    if int64(pages.frame[f, st.FLAGS]) >> st.KIND_SHIFT == st.MLOCKED:
+        count_locked(pages, -1)
+    else:
+        m.remove(m.policy, pages, f)
     note(pages, st.E_FREE, int64(pages.frame[f, st.PAGE]), f, -1, 0)
     give_frame(pages, f)
 

@@ -46,7 +46,7 @@ IDLE = 4096  # of an anonymous page: not used since that scan, as far as reclaim
 INCOMPRESSIBLE = 8192  # of an anonymous page: the backend refused it when it was cold, and it was not written since (TO_WRITE of a file's)
 YOUNG = 32768  # of an anonymous page: the scan of idle ages took its accessed bit, which reclaim has yet to count
 KIND_SHIFT = 16
-FREE, ANON, FILE, POOL, TABLE, SLAB = 0, 1, 2, 3, 4, 5  # kinds; TABLE: page tables
+FREE, ANON, FILE, POOL, TABLE, SLAB, MLOCKED = 0, 1, 2, 3, 4, 5, 6  # kinds; TABLE: page tables; MLOCKED: anonymous, locked in memory
 
 # --- slot: columns of one swap slot (int32) -------------------------------------------------------------------------
 STATE = 0  # below
@@ -56,7 +56,9 @@ HANDLE = 3  # backend's handle + 1, 0 none
 SHADOW = 4  # 0 none, else age at eviction (low 30 bits) + 1
 SHADOW_FLAG = 5  # workingset flag at eviction
 STORED_SIZE = 6  # bytes the backend holds for it
-SLOT_COLUMNS = 7
+ENTRY = 7  # 1 while its place in the swap cache holds a page or a shadow
+NODE_ENTRIES = 8  # of the first of 64 slots: places in use of their node of the swap cache
+SLOT_COLUMNS = 9
 SLOT_FREE, SLOT_CACHED, SLOT_USED, SLOT_RETURNED = 0, 1, 2, 3  # CACHED: in the CPU's cache of free slots; RETURNED: waits for the batch
 
 # --- zone: columns (int64), lowest zone first -----------------------------------------------------------------------
@@ -66,8 +68,10 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP = range(12, 19)
-PROC_COLUMNS = 19  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM = range(12, 20)
+PROC_COLUMNS = (
+    20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
+)
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -98,6 +102,7 @@ NODE_WRITEBACK = 29  # a pass met nothing but pages under writeback
 NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
+FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 NUMBERS = 96  # from 32 on: models.memory.file_state
 

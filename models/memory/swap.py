@@ -9,12 +9,15 @@ from __future__ import annotations
 from numba import int64, void
 
 from models.jit import compiled, outlined
+from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import note
+from models.memory.slab import add_object, release
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 
 BATCH = 64
+NODE_SHIFT = 6  # 64 places in a node of the swap cache's tree
 CLUSTER_SLOTS = 512  # SWAPFILE_CLUSTER with THP swap configured, the x86-64 default
 LAST = st.WINDOW - 1
 CACHE_OFF_BELOW = 128  # free slots below which slots are taken one by one
@@ -125,6 +128,28 @@ def return_batch(m):
     num[st.SLOT_RETURN] = 0
 
 
+@outlined(void(pages_t, int64))
+def gain_entry(pages, s):
+    """The slot's place in the swap cache comes into use, and with the first of 64 their node (slab memory)."""
+    slot = pages.slot
+    slot[s, st.ENTRY] = 1
+    node = s >> NODE_SHIFT << NODE_SHIFT
+    slot[node, st.NODE_ENTRIES] += 1
+    if slot[node, st.NODE_ENTRIES] == 1:
+        add_object(pages, fi.NODE_CACHE)
+
+
+@outlined(void(pages_t, int64))
+def lose_entry(pages, s):
+    """The slot's place in the swap cache holds neither page nor shadow any more."""
+    slot = pages.slot
+    slot[s, st.ENTRY] = 0
+    node = s >> NODE_SHIFT << NODE_SHIFT
+    slot[node, st.NODE_ENTRIES] -= 1
+    if slot[node, st.NODE_ENTRIES] == 0:
+        release(pages, fi.NODE_CACHE, 1)
+
+
 @compiled(void(machine_t, int64))
 def release_slot(m, s):
     """The last user of a slot is gone; it waits for its batch."""
@@ -135,6 +160,8 @@ def release_slot(m, s):
     slot[s, st.STATE] = st.SLOT_RETURNED
     slot[s, st.CACHED] = 0
     slot[s, st.SHADOW] = 0
+    if slot[s, st.ENTRY]:
+        lose_entry(pages, s)
     pages.slot_cache[1, num[st.SLOT_RETURN]] = s
     num[st.SLOT_RETURN] += 1
 
@@ -168,6 +195,8 @@ def enter_swap_cache(pages, f, s, p):
     pages.slot[s, st.STATE] = st.SLOT_USED
     pages.slot[s, st.OWNER] = p
     pages.slot[s, st.CACHED] = f + 1
+    if pages.slot[s, st.ENTRY] == 0:
+        gain_entry(pages, s)
     pages.frame[f, st.SLOT] = s + 1
     pages.vmstat[NR_SWAPCACHED] += 1
     pages.vmstat[NR_FILE_PAGES] += 1  # Linux counts the swap cache as page cache too

@@ -37,22 +37,28 @@ HEAD, TAIL = 0, LISTS  # head[HEAD + list], head[TAIL + list]: frame + 1, 0 is e
 AGE = 0  # nonresident age: evictions and activations
 ANON_COST, FILE_COST = 1, 2
 SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a run of reclaim last ended
+STATS = 8  # sizes of the four lists as of the last flush, then workingset_activate_anon and _file
+STATS_ACTIVATE = STATS + LISTS
+NEXT_FLUSH = STATS_ACTIVATE + 2  # simulated ns
 
 # ctx: this pass
 NR, TARGET = st.X_OWN, st.X_OWN + LISTS
 LIST_AT = st.X_OWN + 8
 RECLAIMED_BEFORE = st.X_OWN + 9
 MAY_DEACTIVATE = st.X_OWN + 10  # anon, then file
+SLICE_FILE, SLICE_SCANNED, SLICE_RECLAIMED = st.X_OWN + 12, st.X_OWN + 13, st.X_OWN + 14  # the slice given out last, and the sums before it
 
 SWAP_CLUSTER_MAX = 32
 DEF_PRIORITY = 12
+FLUSH_PERIOD = 2_000_000_000  # ns
+IO_COST = 32  # of a page written or read again, since 6.2, against one that was looked at in vain
 AGE_MASK = (1 << 30) - 1
 FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
 
 
 def create(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Empty lists; links live in the frame table."""
-    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(8, np.int64)
+    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(16, np.int64)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
@@ -105,14 +111,34 @@ def list_of(flags):
     return which + (1 if flags & st.ACTIVE else 0)
 
 
+@compiled(void(policy_t, pages_t))
+def flush_stats(policy, pages):
+    """What reclaim's rules of thumb take for the sizes of the lists: a group's statistics as they were last flushed.
+
+    6.1 flushes when a pass begins; 6.12 every two seconds (mm/memcontrol.c), so that in between they may be far off.
+    """
+    num = policy.num
+    if pages.num[st.KERNEL_612]:
+        if num[NEXT_FLUSH] == 0:
+            num[NEXT_FLUSH] = pages.num[st.FIRST_FLUSH]
+        elif pages.num[st.CLOCK] < num[NEXT_FLUSH]:
+            return
+        else:
+            num[NEXT_FLUSH] += (1 + (pages.num[st.CLOCK] - num[NEXT_FLUSH]) // FLUSH_PERIOD) * FLUSH_PERIOD
+    for which in range(LISTS):
+        num[STATS + which] = pages.vmstat[NR_INACTIVE_ANON + which]
+    num[STATS_ACTIVATE] = pages.vmstat[WORKINGSET_ACTIVATE_ANON]
+    num[STATS_ACTIVATE + 1] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + 1]
+
+
 @compiled(int64(policy_t, pages_t, int64, int64))
 def note_cost(policy, pages, is_file, cost):
     """Charge reclaim's cost to a type of page and let both costs decay (mm/swap.c)."""
-    num, vmstat = policy.num, pages.vmstat
+    num = policy.num
     num[ANON_COST + is_file] += cost
     total = 0
     for which in range(LISTS):
-        total += vmstat[NR_INACTIVE_ANON + which]
+        total += num[STATS + which]
     if num[ANON_COST] + num[FILE_COST] > total // 4:
         num[ANON_COST] //= 2
         num[FILE_COST] //= 2
@@ -126,14 +152,16 @@ def refault(policy, pages, f, shadow):
     is_file = 1 if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT == st.FILE else 0
     vmstat[WORKINGSET_REFAULT_ANON + is_file] += 1
     distance = (num[AGE] - (shadow >> 1)) & AGE_MASK
-    size = vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
+    if pages.num[st.KERNEL_612]:
+        flush_stats(policy, pages)
+    size = num[STATS + ACTIVE_FILE]
     swap = pages.num[st.SWAP_FREE] > 0
     if is_file == 0:
-        size += vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
+        size += num[STATS + INACTIVE_FILE]
     if swap:
-        size += vmstat[NR_INACTIVE_ANON + ACTIVE_ANON]
+        size += num[STATS + ACTIVE_ANON]
         if is_file == 1:
-            size += vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+            size += num[STATS + INACTIVE_ANON]
     if distance > size:
         return 0
     num[AGE] += 1
@@ -141,7 +169,7 @@ def refault(policy, pages, f, shadow):
     if shadow & FLAG_BIT == 0:
         return st.ACTIVE
     vmstat[WORKINGSET_RESTORE_ANON + is_file] += 1
-    note_cost(policy, pages, is_file, 1)
+    note_cost(policy, pages, is_file, IO_COST if pages.num[st.KERNEL_612] else 1)
     return st.ACTIVE | st.WORKINGSET
 
 
@@ -228,11 +256,11 @@ def putback(policy, pages, f, verdict):
     return 0
 
 
-@compiled(int64(pages_t, int64))
-def inactive_is_low(pages, is_file):
+@compiled(int64(policy_t, pages_t, int64))
+def inactive_is_low(policy, pages, is_file):
     """1 if the inactive list is too short against the active one: 1:1 below a GiB, then the square root of ten a GiB."""
-    inactive = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file]
-    active = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file + 1]
+    inactive = policy.num[STATS + 2 * is_file]
+    active = policy.num[STATS + 2 * is_file + 1]
     gib = (inactive + active) * pages.num[st.PAGE_SIZE] >> 30
     ratio = 1
     if gib > 0:
@@ -270,7 +298,7 @@ def deactivate(policy, pages, n, is_file):
 def age(policy, pages, ctx):
     """kswapd's background aging: a slice of active anonymous pages while the inactive list is low."""
     ctx[st.X_AGED] = 0
-    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(pages, 0):
+    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(policy, pages, 0):
         ctx[st.X_AGED] = deactivate(policy, pages, SWAP_CLUSTER_MAX, 0)
     return ctx[st.X_AGED]
 
@@ -278,9 +306,9 @@ def age(policy, pages, ctx):
 @compiled(int64(policy_t, pages_t, int64))
 def may_deactivate(policy, pages, is_file):
     """1 if refaults of this type were activated since the last run, or its inactive list is low."""
-    if pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] != policy.num[SEEN_ACTIVATE_ANON + is_file]:
+    if policy.num[STATS_ACTIVATE + is_file] != policy.num[SEEN_ACTIVATE_ANON + is_file]:
         return 1
-    return inactive_is_low(pages, is_file)
+    return inactive_is_low(policy, pages, is_file)
 
 
 @compiled(int64(pages_t))
@@ -291,10 +319,18 @@ def sum_high_marks(pages):
     return total
 
 
+@compiled(int64(Numbers, int64))
+def remember_slice(ctx, is_file):
+    """A slice of a type begins: what was scanned and reclaimed up to here."""
+    ctx[SLICE_FILE], ctx[SLICE_SCANNED], ctx[SLICE_RECLAIMED] = is_file, ctx[st.X_SCANNED], ctx[st.X_RECLAIMED]
+    return 0
+
+
 @compiled(int64(policy_t, pages_t, Numbers))
 def begin(policy, pages, ctx):
     """How many pages of each list this pass scans (get_scan_count): size >> priority, shared by cost and swappiness."""
     num, vmstat = policy.num, pages.vmstat
+    flush_stats(policy, pages)
     priority = ctx[st.X_PRIORITY]
     anon_ok = may_deactivate(policy, pages, 0) or ctx[st.X_FORCE] == 1
     file_ok = may_deactivate(policy, pages, 1) or ctx[st.X_FORCE] == 1
@@ -312,7 +348,7 @@ def begin(policy, pages, ctx):
         pass
     elif files + vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0:
         file = 0
-    elif inactive_file >> priority > 0 and not file_ok:
+    elif num[STATS + INACTIVE_FILE] >> priority > 0 and not file_ok:
         anon = 0
     else:
         total = num[ANON_COST] + num[FILE_COST]
@@ -328,6 +364,7 @@ def begin(policy, pages, ctx):
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0
     ctx[RECLAIMED_BEFORE] = ctx[st.X_RECLAIMED]
+    remember_slice(ctx, 0)
     return 0
 
 
@@ -372,15 +409,24 @@ def end_pass(policy, pages, ctx):
 
 
 @compiled(int64(policy_t, pages_t, Numbers))
+def charge_slice(policy, pages, ctx):
+    """What the last slice cost its type: the pages written, and since 6.2 also those that were looked at and stayed."""
+    written = ctx[st.X_STORED_OR_WRITTEN] + ctx[st.X_WRITTEN_FILE]
+    cost = written
+    if pages.num[st.KERNEL_612]:
+        in_vain = ctx[st.X_SCANNED] - ctx[SLICE_SCANNED] - (ctx[st.X_RECLAIMED] - ctx[SLICE_RECLAIMED])
+        cost = IO_COST * written + max(in_vain, 0)
+    if cost > 0:
+        note_cost(policy, pages, ctx[SLICE_FILE], cost)
+    ctx[st.X_STORED_OR_WRITTEN] = ctx[st.X_WRITTEN_FILE] = 0
+    return remember_slice(ctx, ctx[SLICE_FILE])
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
 def isolate(policy, pages, ctx):
     """The next slice of the pass: lists in turn, 32 pages at a time."""
     ctx[st.X_AGED] = 0
-    if ctx[st.X_STORED_OR_WRITTEN] > 0:
-        note_cost(policy, pages, 0, ctx[st.X_STORED_OR_WRITTEN])
-        ctx[st.X_STORED_OR_WRITTEN] = 0
-    if ctx[st.X_WRITTEN_FILE] > 0:
-        note_cost(policy, pages, 1, ctx[st.X_WRITTEN_FILE])
-        ctx[st.X_WRITTEN_FILE] = 0
+    charge_slice(policy, pages, ctx)
     while True:
         which = ctx[LIST_AT]
         if which == 0 and ctx[NR + INACTIVE_ANON] == 0 and ctx[NR + ACTIVE_FILE] == 0 and ctx[NR + INACTIVE_FILE] == 0:
@@ -398,6 +444,7 @@ def isolate(policy, pages, ctx):
             continue
         ctx[NR + which] -= n
         if which == INACTIVE_ANON or which == INACTIVE_FILE:
+            ctx[SLICE_FILE] = 1 if which == INACTIVE_FILE else 0
             return isolate_tail(policy, pages, which, n)
         is_file = 1 if which == ACTIVE_FILE else 0
         if ctx[MAY_DEACTIVATE + is_file]:
@@ -409,8 +456,9 @@ def isolate(policy, pages, ctx):
 @compiled(int64(policy_t, pages_t, Numbers))
 def finish(policy, pages, ctx):
     """Remember the refaults seen, so that the next run knows whether there were new ones."""
-    policy.num[SEEN_ACTIVATE_ANON] = pages.vmstat[WORKINGSET_ACTIVATE_ANON]
-    policy.num[SEEN_ACTIVATE_FILE] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + 1]
+    flush_stats(policy, pages)
+    policy.num[SEEN_ACTIVATE_ANON] = policy.num[STATS_ACTIVATE]
+    policy.num[SEEN_ACTIVATE_FILE] = policy.num[STATS_ACTIVATE + 1]
     return 0
 
 

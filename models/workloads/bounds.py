@@ -10,7 +10,7 @@ from models.memory.state import Wide
 MASK = (1 << 40) - 1  # see models.workloads.stream
 COUNT_SHIFT, COUNT_MASK = 40, (1 << 16) - 1
 MEMORY_LAST, CALL_LAST, MAP, UNMAP, FSYNC, DELETE, ADVISE, SLAB = 1, 3, 4, 5, 10, 11, 12, 13
-OPS = 15
+OPS = 16
 SLAB_CACHES = 2
 FIRST, PAGES = 0, 1
 

@@ -294,4 +294,32 @@ REGISTRY = (
             Option("rounds", "int", "", 1, "how often", "", 1, 1_000_000),
         ),
     ),
+    Entry(
+        "memhog",
+        "models.workloads.memhog:build",
+        "the load generator of the measured guests: the same pages in the same order (docs/validate.md)",
+        _OWN,
+        (
+            Option("anon", "int", "pages", 0, "size of the anonymous region", "", 0),
+            Option("files", "int", "pages", 0, "size of the file region", "", 0),
+            Option("fmode", "choice", "", "mmap", "how the file is used: mapped, or by calls", choices=("mmap", "read")),
+            Option("fadv", "choice", "", "normal", "advice on the file", choices=("normal", "random")),
+            Option("phases", "list:str", "", REQUIRED, "the phases in that program's words, such as kind=mix,n=40000,seed=11,apat=uni"),
+            Option("locked", "int", "pages", 0, "memory that the program locks at its start", "", 0),
+            Option("fill", "time", "ns", "12us", "writing a whole page", "", 0, 1_000_000_000),
+            Option("access", "time", "ns", "100ns", "working out an access and doing it", "", 0, 1_000_000_000),
+            Option("mark_every", "int", "accesses", 0, "accesses between two snapshots of the counters; 0: at phase ends only", "", 0),
+        ),
+    ),
+    Entry(
+        "resident",
+        "models.workloads.resident:build",
+        "anonymous memory that is there from the start and that nobody uses; a run does not wait for it",
+        _OWN,
+        (
+            Option("idle", "size", "B", "0B", "on the inactive list, not used since it was last looked at", "", 0),
+            Option("used", "size", "B", "0B", "on the inactive list, used since then", "", 0),
+            Option("active", "size", "B", "0B", "on the active list", "", 0),
+        ),
+    ),
 )

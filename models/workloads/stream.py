@@ -24,10 +24,12 @@ DELETE = 11  # the file that holds file page `page` loses all its pages, dirty o
 ADVISE = 12  # the file that holds file page `page`, opened by this process: cpu_ns is one of the advices below
 SLAB = 13  # the kernel allocates (cpu_ns objects) in slab cache number `page`, or frees them if `page` is -1 - number
 UNMOUNT = 14  # the program's files: what is dirty is written, then their pages and the clean cache's copies are dropped
+MARK = 15  # a snapshot of all counters, under number `page`: phase << MARK_SHIFT | 1 + accesses of the phase (0: its end)
+MARK_SHIFT = 40
 
 OP_NAMES = (
     *("READ", "WRITE", "FREAD", "FWRITE", "MAP", "UNMAP", "SPAWN", "WAIT", "EXIT", "SLEEP"),
-    *("FSYNC", "DELETE", "ADVISE", "SLAB", "UNMOUNT"),
+    *("FSYNC", "DELETE", "ADVISE", "SLAB", "UNMOUNT", "MARK"),
 )
 
 ALL, FEWER = -1, -2  # `page` of a WAIT
@@ -99,6 +101,19 @@ class Area(NamedTuple):
     advice: str = "normal"
 
 
+class Resident(NamedTuple):
+    """Anonymous memory that a machine holds at its start, from page 0 on, oldest first, in pages.
+
+    idle    inactive, not used since it was last looked at
+    used    inactive, used since then
+    active  on the active list, used since then
+    """
+
+    idle: int = 0
+    used: int = 0
+    active: int = 0
+
+
 class Process(NamedTuple):
     """One address space and what it does.
 
@@ -107,6 +122,8 @@ class Process(NamedTuple):
     chunks    called once; yields Chunks in order (100,000 to 1,000,000 ops each); deterministic
     ops       number of ops if known, else None (for progress)
     areas     parts of the address space that map files, in ascending order
+    locked    first page of the part that is locked in memory (mlock), which is the address space's last; None: no page is
+    resident  pages that are there before anything runs, for a process that never does: see Resident; None for all others
     """
 
     name: str
@@ -114,6 +131,8 @@ class Process(NamedTuple):
     chunks: Callable[[], Iterator[Chunk]]
     ops: int | None = None
     areas: tuple[Area, ...] = ()
+    locked: int | None = None
+    resident: Resident | None = None
 
 
 class Program(NamedTuple):

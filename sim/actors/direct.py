@@ -85,9 +85,10 @@ class DirectReclaim:
             now = int(env.now)
             step = direct_step(machine, ctx, now, cpus.deadline(self.task, now), cpus.stretch())
             code = step & CODE_MASK
+            crowded = None  # the device that this step's requests have filled up
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
-            crowded = vm.crowded
+                crowded = vm.crowded
             yield env.timeout(step >> STEP_SHIFT)
             while crowded is not None and crowded.full and not self.task.killed:
                 yield from self.task.wait_for(crowded.room(), memory=1, iowait=1)

@@ -129,9 +129,10 @@ class Kswapd(Actor):
             now = int(env.now)
             step = balance_step(machine, ctx, now + ahead, cpus.deadline(self, now) + ahead, cpus.stretch())
             code = step & CODE_MASK
+            crowded = None  # the device that this step's requests have filled up
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
-            crowded = vm.crowded
+                crowded = vm.crowded
             yield env.timeout((step >> STEP_SHIFT) + ahead)
             ahead = 0
             if crowded is not None and crowded.full:

@@ -272,6 +272,9 @@ class Task(Actor):
             yield from advise(self, page, value)
         elif op == ops.UNMOUNT:
             yield from unmount(self)
+        elif op == ops.MARK:
+            for tell in self.vm.on_mark:
+                tell(page)
         return False
 
     def _wait_for_children(self, page: int) -> Steps:

@@ -52,6 +52,30 @@ else:
     PolicyName, BackendName = Policy, Backend
 
 
+class ZoneStart(Section):
+    """A zone as /proc/zoneinfo shows it, in pages."""
+
+    name: Annotated[str, Key("choice", "", "which zone", choices=("DMA", "DMA32", "Normal"))]
+    managed: Annotated[int, Key("int", "pages", "pages that the kernel hands out", "", 1, 1 << 40)]
+    free: Annotated[int, Key("int", "pages", "pages free", "", 0, 1 << 40)]
+    min: Annotated[int, Key("int", "pages", "its marks", "", 0, 1 << 40)]
+    low: Annotated[int, Key("int", "pages", "", "", 0, 1 << 40)]
+    high: Annotated[int, Key("int", "pages", "", "", 0, 1 << 40)]
+    spanned: Annotated[int, Key("int", "pages", "pages from its first to its last", "", 1, 1 << 40)]
+    start_pfn: Annotated[int, Key("int", "", "number of its first page frame", "", 0, 1 << 40)]
+    pcp: Annotated[int, Key("int", "pages", "pages on per-CPU lists, besides the free ones", "", 0, 1 << 40)] = 0
+
+
+class MachineStart(Section):
+    """A machine as it was measured before a run (docs/validate.md): its zones, instead of those worked out from `memory`."""
+
+    zones: Annotated[list[ZoneStart], Field(min_length=1, max_length=3)]
+    stats_flush: Annotated[
+        Time,
+        Key("time", "ns", "time until the statistics of cgroups are next flushed by the clock, every 2 s", "Linux 6.12 mm/memcontrol.c", 1),
+    ] = as_written("2s")
+
+
 class Machine(Section):
     """The virtual machine: its memory, CPUs and kernel."""
 
@@ -73,6 +97,7 @@ class Machine(Section):
             default="auto",
         ),
     ] = as_written("auto")
+    start: MachineStart | None = None
     sysctl: Annotated[dict[str, Any], Settings(SYSCTL)] = {}
     scheduler: Annotated[dict[str, Any], Settings(SCHEDULER)] = {}
 

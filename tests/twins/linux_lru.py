@@ -42,6 +42,7 @@ class LinuxLru:
         self.age = 0
         self.cost = [0, 0]
         self.seen = [0, 0]
+        self.stats, self.stats_activate = [0, 0, 0, 0], [0, 0]  # what the rules of thumb know: as of the last flush
         self.count: Counter[str] = Counter()  # of /proc/vmstat
         self.page_size, self.swappiness, self.high_marks = page_size, swappiness, high_marks
         self.free = 0
@@ -50,6 +51,10 @@ class LinuxLru:
 
     def kind(self, page: int) -> int:
         return FILE if page in self.file else ANON
+
+    def flush(self) -> None:
+        self.stats = [len(pages) for pages in self.lists]
+        self.stats_activate = [self.count[f"workingset_activate_{name}"] for name in NAMES]
 
     def place(self, page: int) -> int | None:
         return next((number for number, pages in enumerate(self.lists) if page in pages), None)
@@ -69,7 +74,7 @@ class LinuxLru:
         competing = [ACTIVE_FILE] + ([INACTIVE_FILE] if kind == ANON else [])
         if self.swap_free > 0:
             competing += [ACTIVE_ANON] + ([INACTIVE_ANON] if kind == FILE else [])
-        if (self.age - then) % 2**30 > sum(len(self.lists[number]) for number in competing):
+        if (self.age - then) % 2**30 > sum(self.stats[number] for number in competing):
             return False
         self.age += 1
         self.count[f"workingset_activate_{NAMES[kind]}"] += 1
@@ -92,7 +97,7 @@ class LinuxLru:
 
     def charge(self, kind: int, cost: int) -> None:
         self.cost[kind] += cost
-        if sum(self.cost) > sum(map(len, self.lists)) // 4:
+        if sum(self.cost) > sum(self.stats) // 4:
             self.cost = [c // 2 for c in self.cost]
 
     def references(self, page: int) -> int:
@@ -136,7 +141,7 @@ class LinuxLru:
         return [self.lists[which].pop() for _ in range(min(n, len(self.lists[which])))]
 
     def low(self, kind: int) -> bool:
-        return inactive_is_low(len(self.lists[2 * kind]), len(self.lists[2 * kind + 1]), self.page_size)
+        return inactive_is_low(self.stats[2 * kind], self.stats[2 * kind + 1], self.page_size)
 
     def deactivate(self, n: int, kind: int) -> None:
         kept = []
@@ -157,13 +162,15 @@ class LinuxLru:
             self.deactivate(SLICE, ANON)
 
     def finish(self) -> None:
-        self.seen = [self.count[f"workingset_activate_{name}"] for name in NAMES]
+        self.flush()
+        self.seen = list(self.stats_activate)
 
     def may_deactivate(self, force: bool) -> list[bool]:
-        new = [self.count[f"workingset_activate_{name}"] != seen for name, seen in zip(NAMES, self.seen, strict=True)]
+        new = [activated != seen for activated, seen in zip(self.stats_activate, self.seen, strict=True)]
         return [force or new[kind] or self.low(kind) for kind in (ANON, FILE)]
 
     def scan_counts(self, priority: int, force: bool = False) -> list[int]:
+        self.flush()
         sizes = [len(pages) for pages in self.lists]
         return scan_counts(
             sizes, self.cost, self.may_deactivate(force), priority, self.swappiness, self.swap_free, self.free, self.high_marks

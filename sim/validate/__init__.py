@@ -1,0 +1,1 @@
+"""`mempress validate`: measured runs of a real kernel beside simulations of the same."""
