@@ -73,7 +73,7 @@ class ZoneStart(NamedTuple):
     """A zone as /proc/zoneinfo gives it, all in pages; start_pfn: its first page frame number; spanned: pages from there to its end.
     Of the pages in use at the start, reclaimable ones (slab) and movable ones (on lists, unevictable); the others are unmovable.
     scattered: free pages in page blocks that such movable pages lie in (models.memory.boot);
-    listed: free pages on the per-CPU lists, which `free` does not count."""
+    pcp: free pages on the per-CPU lists, which `free` does not count."""
 
     name: str
     managed: int
@@ -83,7 +83,7 @@ class ZoneStart(NamedTuple):
     high: int
     start_pfn: int
     spanned: int
-    pcp: int = 0  # pages on per-CPU lists, which are not among the free ones
+    pcp: int = 0
     reclaimable: int = 0
     movable: int = 0
     scattered: int = 0

@@ -19,6 +19,8 @@ from models.errors import InputError
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes")
 
+LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
+
 _CONFIG = click.argument("config", type=click.Path())
 _SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key, such as machine.memory=120MiB; repeatable.")
 
@@ -339,11 +341,27 @@ def export(
 @click.option("--across-versions", is_flag=True, help="Compare results of different versions of mempress.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where the page goes (default: by the runs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and write a page only with --out.")
-def compare(places: tuple[str, ...], metrics: tuple[str, ...], **options: Any) -> int:
-    """Say which differences between runs are real.
+@click.option("--with", "logs", multiple=True, metavar="LOG", type=click.Path(path_type=Path), help="Lay run A over a machine's log.")
+@click.option("--format", "form", type=click.Choice(LOG_FORMATS), help="With --with: what the log is (default: by its contents).")
+@click.option("--log-interval", metavar="TIME", help="With --with: time between the log's samples (default: as it says).")
+def compare(
+    places: tuple[str, ...],
+    metrics: tuple[str, ...],
+    logs: tuple[Path, ...],
+    form: str | None,
+    log_interval: str | None,
+    **options: Any,
+) -> int:
+    """Say which differences between runs are real, or how far a run is from a log of your machine.
 
     A, B and so on are run folders, or SWEEP_FOLDER:CASE; one sweep folder alone stands for all its cases.
     """
+    if logs:
+        from sim.logs.command import run as run_logs
+
+        return run_logs(places, logs, form or "auto", log_interval, options["out"], options["as_json"])
+    if form is not None or log_interval is not None:
+        raise click.UsageError("--format and --log-interval are about a log: --with LOG says which")
     from sim.compare.command import run as run_compare
 
     return run_compare(places, metrics, **options)
@@ -366,6 +384,18 @@ def validate(folder: Path, **options: Any) -> int:
     from sim.validate.command import validate as check_against
 
     return check_against(folder, **options)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE", help="Also write the YAML to FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--repeats", type=click.IntRange(3, 1000), default=31, show_default=True, help="How often each is measured.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def calibrate(out: Path | None, as_json: bool, repeats: int, quiet: bool) -> int:
+    """Measure what compressing and copying a page costs on this machine, and print it as settings."""
+    from sim.calibrate.command import calibrate as measure
+
+    return measure(out, as_json, repeats, quiet)
 
 
 @cli.command("explain-page")

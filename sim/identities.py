@@ -42,7 +42,7 @@ EXTRA: dict[str, str] = {
 
 IDENTITIES: tuple[str, ...] = (
     "frames = kernel_frames + nr_free_pages + listed_free + nr_active_anon + nr_inactive_anon + nr_active_file + nr_inactive_file"
-    " + nr_page_table_pages + slab_frames + pool_frames",
+    " + nr_page_table_pages + slab_frames + pool_frames + nr_mlock",
     "nr_free_pages = zones_free",
     "nr_file_pages = nr_active_file + nr_inactive_file + nr_swapcached",
     "slab_frames = nr_slab_reclaimable + nr_slab_unreclaimable",
@@ -55,7 +55,7 @@ IDENTITIES: tuple[str, ...] = (
     "taken_directly = pgsteal_direct",
     "taken_anon = pgsteal_anon",
     "taken_file = pgsteal_file",
-    "nr_anon_pages <= nr_active_anon + nr_inactive_anon",
+    "nr_anon_pages <= nr_active_anon + nr_inactive_anon + nr_mlock",
     "nr_swapcached <= nr_active_anon + nr_inactive_anon",
     "nr_mapped <= nr_active_file + nr_inactive_file",
     "nr_dirty <= nr_active_file + nr_inactive_file",

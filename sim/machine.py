@@ -17,7 +17,7 @@ from models.memory.check import problems
 from models.memory.op_state import S_ACCESSES
 from models.memory.throttle import set_thresholds
 from models.registry import resolve
-from models.vmstat import NAMES
+from models.vmstat import INDEX, names_of
 from models.workloads.stream import file_spans
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
@@ -247,7 +247,7 @@ def _run(vm: Vm, config: Config, plan: Plan, groups: list[list[Task]], tell: Cal
         scalars={name: float(value) for name, value in scalars.items()},
         series=sampler.series,
         histograms=histograms_of(vm),
-        vmstat={name: int(value) for name, value in zip(NAMES, vm.vmstat, strict=True)},
+        vmstat={name: int(vm.vmstat[INDEX[name]]) for name in names_of(plan.kernel)},
         backend=vm.built.backend_counters(vm.built.backend_num),
         tasks=tasks,
         accesses=int(vm.num[st.ACCESSES]),

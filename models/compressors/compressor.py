@@ -20,6 +20,7 @@ class Compressor(NamedTuple):
     compress_ns    time to compress a 4 KiB page, nanoseconds
     decompress_ns  time to decompress a 4 KiB page, nanoseconds
     column         its name in tables of measured sizes
+    grows          whether it answers with more than a page where it cannot compress one; others give up
     """
 
     name: str
@@ -28,6 +29,7 @@ class Compressor(NamedTuple):
     compress_ns: int
     decompress_ns: int
     column: str
+    grows: bool = False
 
     def times(self, page_size: int) -> tuple[int, int]:
         """Nanoseconds to compress and to decompress one page of page_size bytes."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from models.compressors.compressor import Compressor
 from models.errors import InputError
 
 
+@cache
 def _size_of(level: int) -> Any:
     """size_of for one level, made at first use, so that measured tables need no package."""
     made: list[Any] = []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from models.compressors.compressor import TIMED_PAGE, Compressor
+from models.compressors.lzo import OF_LZ4, from_lz4
 from models.contents.rows import STRIDE, ContentContext, Rows
 from models.contents.tables import TABLES
 from models.errors import InputError
@@ -39,18 +40,19 @@ def build(options: dict[str, Any], context: ContentContext) -> Rows:
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(TABLES)}"
             raise InputError(f"contents measured: there is no table {name!r}{hint}")
         columns = _read_npz(DATA / f"{name}.npz")
-    sizes = _column(columns, context.compressor, name)
+    sizes, origin = _column(columns, context.compressor, name)
     history = sizes.ndim == 2 and len(sizes) > 1
     sizes = sizes.reshape(-1, sizes.shape[-1]).astype(np.int32)
     same_size = context.compressor.same_size(ROW_BYTES)
     joined = _join(sizes, columns.get("page"), context.page_size // ROW_BYTES, same_size)
-    note = f"measured: {name}, column {context.compressor.column}, {joined.shape[1]} pages" + (
-        f", {len(joined)} contents each" if history else ""
-    )
+    note = f"measured: {name}, {origin}, {joined.shape[1]} pages" + (f", {len(joined)} contents each" if history else "")
     return Rows(joined.ravel(), context.compressor.same_size(context.page_size), note, len(joined), 0 if history else STRIDE)
 
 
-def _column(columns: dict[str, np.ndarray], compressor: Compressor, name: str) -> np.ndarray:
+def _column(columns: dict[str, np.ndarray], compressor: Compressor, name: str) -> tuple[np.ndarray, str]:
+    """The compressor's sizes, and in words where they come from."""
+    if compressor.column not in columns and compressor.column in OF_LZ4 and "lz4" in columns:
+        return from_lz4(compressor.column, columns["lz4"]), f"{compressor.column} estimated from column lz4"
     if compressor.column not in columns:
         there = ", ".join(key for key in columns if key != "page")
         with_it = ", ".join(table for table, doc in TABLES.items() if compressor.column in doc.rpartition(":")[2].replace(",", " ").split())
@@ -58,7 +60,7 @@ def _column(columns: dict[str, np.ndarray], compressor: Compressor, name: str) -
             f"contents measured: table {name} has no column {compressor.column} (compressor {compressor.name}); it has {there}"
             + (f"; shipped tables with {compressor.column}: {with_it}" if with_it else "")
         )
-    return columns[compressor.column]
+    return columns[compressor.column], f"column {compressor.column}"
 
 
 def _join(sizes: np.ndarray, page: np.ndarray | None, together: int, same_size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import int64, types, uint64, void
 
 from models.compressors.compressor import Compressor
-from models.contents.pages import must_compress, same_filled
+from models.contents.pages import must_compress, page_bytes
 from models.contents.rows import ContentContext, Rows
 from models.errors import InputError
 from models.jit import compiled
@@ -95,12 +95,9 @@ def pages(mode: int, kdist: str, seed: int, count: int) -> Any:
 
 @lru_cache(maxsize=4)
 def _sizes(mode: int, kdist: str, seed: int, count: int, compressor: Compressor) -> np.ndarray:
-    size_of = compressor.size_of
-    assert size_of is not None
     sizes = np.zeros(count, np.int32)
     for p, words in enumerate(pages(mode, kdist, seed, count)):
-        page = words.tobytes()
-        sizes[p] = 0 if same_filled(page) else min(size_of(page), PAGE)
+        sizes[p] = page_bytes(words.tobytes(), compressor)
     return sizes
 
 

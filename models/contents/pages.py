@@ -16,10 +16,17 @@ def same_filled(page: bytes) -> bool:
 
 
 def page_sizes(pages: Iterable[bytes], compressor: Compressor) -> np.ndarray:
-    """int32[n]: compressed bytes of each page; 0 = same-filled, the page's own size = incompressible."""
-    size_of = compressor.size_of
-    assert size_of is not None
-    return np.array([0 if same_filled(page) else min(size_of(page), len(page)) for page in pages], np.int32)
+    """int32[n]: `page_bytes` of each page."""
+    return np.array([page_bytes(page, compressor) for page in pages], np.int32)
+
+
+def page_bytes(page: bytes, compressor: Compressor) -> int:
+    """Compressed bytes of a page: 0 = same-filled, the page's own size (LZO: what it made, which is more) = incompressible."""
+    assert compressor.size_of is not None
+    if same_filled(page):
+        return 0
+    made = compressor.size_of(page)
+    return made if compressor.grows else min(made, len(page))
 
 
 def must_compress(kind: str, compressor: Compressor) -> None:

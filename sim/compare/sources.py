@@ -89,6 +89,18 @@ def _run_folder(path: Path) -> Side:
     return Side("", name.removesuffix(f"-{run['id']}"), [run])
 
 
+def folder_of(place: str) -> Path:
+    """The run folder that `place`, a run folder or SWEEP:CASE, means.  UserError if there is none."""
+    _one(place)
+    path = Path(place)
+    if path.is_dir():
+        return path
+    at = next(k for k, letter in enumerate(place) if letter == ":" and (Path(place[:k]) / SWEEP_FILE).is_file())
+    sweep, name = Path(place[:at]), place[at + 1 :]
+    run: str = next(case["run"] for case in read_json(sweep / SWEEP_FILE)["cases"] if case["name"] == name)
+    return sweep.resolve().parent / run
+
+
 def _case_of(sweep: Path, name: str) -> Side:
     cases = {case["name"]: case for case in read_json(sweep / SWEEP_FILE)["cases"]}
     if name not in cases:

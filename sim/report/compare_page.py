@@ -36,9 +36,14 @@ class Row(NamedTuple):
 
 def write_page(path: Path, result: Result, notes: Sequence[str], command: str = "") -> Path:
     """Write the page of a comparison.  UserError if it cannot be written."""
+    return write_text(path, page(result, notes, command))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a page under a temporary name and rename it.  UserError if it cannot be written."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        partial.write_text(page(result, notes, command), encoding="utf-8", newline="\n")
+        partial.write_text(text, encoding="utf-8", newline="\n")
         partial.replace(path)
     except OSError as error:
         raise UserError(f"{path}: could not be written: {error.strerror}") from None
