@@ -241,7 +241,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     arrays = Arrays(
         pte=np.zeros(max(virtual, 1), np.int32),
         version=np.zeros(max(virtual, 1), np.uint16),
-        table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 2), np.int32),
+        table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 3), np.int32),
         frame=np.zeros((frames, st.FRAME_COLUMNS), np.int32),
         stack=np.zeros(frames, np.int32),
         pool_frames=np.zeros(frames, np.int32),

@@ -21,6 +21,7 @@ Versions = types.Array(uint16, 1, "C")
 PTE_PRESENT, PTE_ACCESSED, PTE_DIRTY, PTE_WRITE = 1, 2, 4, 8
 PTE_SHIFT = 4
 MAX_FRAMES = 1 << 27
+WORTH = 2  # column of a page table: bit n & 1 is set if it is worth walking when generation n is the youngest
 
 # --- frame: columns of one page frame (int32) -----------------------------------------------------------------------
 NEXT, PREV = 0, 1  # links of the list a policy keeps it on; frame + 1, 0 is none
@@ -68,10 +69,9 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM = range(12, 20)
-PROC_COLUMNS = (
-    20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
-)
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM, WALKED = range(12, 21)
+PROC_COLUMNS = 21  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that
+# is locked; WALKED: see models.policies.mglru_walk
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -103,6 +103,7 @@ NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
+IN_FAULT = 90  # 1 while a fault is handled that tells of recency (no random or sequential advice)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 NUMBERS = 96  # from 32 on: models.memory.file_state
 
@@ -216,7 +217,7 @@ pages_t = view_of(
     (
         ("pte", Links),  # int32[virtual pages]
         ("version", Versions),  # uint16[virtual pages]: content version, 0 = zeros as at first touch
-        ("table", Table),  # int32[page-table blocks, 2]: entries in use, frame + 1
+        ("table", Table),  # int32[page-table blocks, 3]: entries in use, frame + 1, whether it is worth walking (WORTH)
         ("frame", Table),
         ("stack", Links),  # freed frames by zone, each zone in its own stretch
         ("pool_frames", Links),  # frames the pool holds
@@ -324,6 +325,7 @@ machine_t = view_of(
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
 X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
+X_OOM = 8  # the policy wants a process killed, so that what is young stays
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
