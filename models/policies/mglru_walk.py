@@ -16,7 +16,7 @@ from models.memory import state as st
 from models.memory.frames import spend
 from models.memory.rmap import area_of, process_of
 from models.memory.state import pages_t, policy_t
-from models.policies.mglru_control import carry_over
+from models.policies.mglru_control import carry_over, is_612
 from models.policies.mglru_lists import (
     ANON,
     BATCH,
@@ -203,12 +203,15 @@ def look_around(policy, pages, base, process, p):
             start, end = p - BATCH // 2, p + BATCH // 2
     youngest = policy.num[base + MAX_SEQ]
     new = place_of(youngest)
+    later = is_612(policy, pages)
     young, found = 0, 0
     for q in range(start, end):
         f = take_young(pages, process, q)
         if f < 0:
             continue
         young += 1
+        if later and q == p:  # 6.12 takes the page's own bit beforehand, so that nothing marks the page
+            continue
         if policy.table[f, GEN] == 0:
             promote(policy, pages, f, new)
         elif policy.table[f, GEN] != new + 1:
@@ -216,7 +219,7 @@ def look_around(policy, pages, base, process, p):
             found += 1
     for i in range(found):
         f = int64(window[SCRATCH + i])
-        if policy.num[DIRECT] and found < FEW:
+        if policy.num[DIRECT] and (found < FEW or later):
             pull_in(policy, pages, f, new)
         else:
             promote(policy, pages, f, new)
