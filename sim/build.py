@@ -333,6 +333,7 @@ def build(plan: Plan) -> Built:
     table, head, policy_num = plan.policy.create(frames, **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
+    own_check = p.problems
     machine = st.make_machine(
         pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish, p.accessed,
         b.store, b.load, b.invalidate, *_clean_functions(b),
@@ -355,4 +356,5 @@ def build(plan: Plan) -> Built:
         clean_pool=clean_pool,
         pool_stat=plan.allocator.stat if plan.allocator else None,
         has_pool=plan.allocator is not None,
+        list_problems=None if own_check is None else lambda arrays: own_check(table, head, policy_num, arrays),
     )

@@ -441,5 +441,16 @@ def finish(policy, pages, ctx):
 
 
 MGLRU = PolicyModule(
-    create, insert, remove, check, mglru_control.evicted, putback, begin, isolate, age, finish, mglru_control.accessed
+    create,
+    insert,
+    remove,
+    check,
+    mglru_control.evicted,
+    putback,
+    begin,
+    isolate,
+    age,
+    finish,
+    mglru_control.accessed,
+    mglru_lists.problems,
 )
