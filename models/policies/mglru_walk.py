@@ -16,7 +16,7 @@ from models.memory import state as st
 from models.memory.frames import spend
 from models.memory.rmap import area_of, process_of
 from models.memory.state import pages_t, policy_t
-from models.policies.mglru_control import carry_over, is_612
+from models.policies.mglru_control import Two, carry_over, is_612
 from models.policies.mglru_lists import (
     ANON,
     BATCH,
@@ -183,17 +183,29 @@ def pull_in(policy, pages, f, gen):
     return gen
 
 
+@compiled(Two(pages_t, int64, int64))
+def bounds(pages, process, p):
+    """First virtual page, and the one after the last, of the part of p's page table that is of one area or of none."""
+    area, proc, per = pages.area, pages.proc[process], pages.num[st.PAGES_PER_TABLE]
+    start = p // per * per
+    end = min(start + per, proc[st.FIRST_PAGE] + proc[st.PROC_PAGES])
+    for where in range(proc[st.AREA_FIRST], proc[st.AREA_FIRST] + proc[st.AREAS]):
+        first = area[where, fi.AREA_START]
+        after = first + area[where, fi.AREA_PAGES]
+        if first > p:
+            return start, min(end, first)
+        if after > p:
+            return max(start, first), min(end, after)
+        start = max(start, after)
+    return start, end
+
+
 @outlined(int64(policy_t, pages_t, int64, int64, int64))
 def look_around(policy, pages, base, process, p):
     """Virtual page p, of a page about to be evicted, is young: so may be the up to 64 entries around it in its table.  Their bits are
     cleared, their pages are of the youngest generation; a table with enough of them is walked next time."""
-    proc, per, window = pages.proc[process], pages.num[st.PAGES_PER_TABLE], pages.window
-    start = p // per * per
-    end = min(start + per, proc[st.FIRST_PAGE] + proc[st.PROC_PAGES])
-    where = area_of(pages, process, p)
-    if where >= 0:
-        first = pages.area[where, fi.AREA_START]
-        start, end = max(start, first), min(end, first + pages.area[where, fi.AREA_PAGES])
+    per, window = pages.num[st.PAGES_PER_TABLE], pages.window
+    start, end = bounds(pages, process, p)
     if end - start > BATCH:
         if p - start < BATCH // 2:
             end = start + BATCH
