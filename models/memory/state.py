@@ -325,7 +325,6 @@ machine_t = view_of(
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
 X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
-X_OOM = 8  # the policy wants a process killed, so that what is young stays
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
@@ -337,6 +336,7 @@ X_LRUVEC = 22  # whose lists the pass works on: 0 the root's
 X_INDEX = 23  # highest zone whose pages count; those of zones above it are skipped
 X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
+X_OOM = CONTEXT - 1  # the policy wants a process killed, so that what is young stays
 
 
 pages_owner, policy_owner, backend_owner, machine_owner = pages_t.owner, policy_t.owner, backend_t.owner, machine_t.owner
