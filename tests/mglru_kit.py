@@ -139,6 +139,7 @@ class Both:
         ctx = self.ctx
         ctx[st.X_PRIORITY], ctx[st.X_KSWAPD], ctx[st.X_TO_RECLAIM] = priority, kswapd, wanted
         ctx[st.X_RECLAIMED] = ctx[st.X_BEFORE] = 0
+        ctx[st.X_INDEX] = 2
         lru.begin(self.policy, self.pages, ctx)
         other = self.twin.batches(priority, kswapd, wanted)
         found = []

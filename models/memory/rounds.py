@@ -118,6 +118,7 @@ def start_direct(m, ctx, force):
     ctx[st.X_SKIPPED] = 0
     ctx[st.X_FORCE] = force
     ctx[st.X_KSWAPD] = 0
+    ctx[st.X_INDEX] = m.pages.zone.shape[0] - 1
     return begin_pass(m, ctx)
 
 
@@ -148,6 +149,7 @@ def direct_step(m, ctx, now, deadline, enough):
 def start_balance(m, ctx, goal):
     """Prepare a run of kswapd; `goal`: pages a round aims at."""
     ctx[st.X_KSWAPD] = 1
+    ctx[st.X_INDEX] = m.pages.zone.shape[0] - 1
     ctx[st.X_PRIORITY] = DEF_PRIORITY
     ctx[st.X_TO_RECLAIM] = goal
     ctx[st.X_RECLAIMED] = 0

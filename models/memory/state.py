@@ -325,6 +325,7 @@ machine_t = view_of(
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
 X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
+X_BOOST_LEFT = 7  # of a watermark boost, pages that kswapd has yet to reclaim; while there are any it neither writes nor swaps
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then

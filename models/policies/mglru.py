@@ -38,7 +38,9 @@ from models.policies.mglru_lists import (
     ZONES,
     add,
     base_of,
+    cut,
     generations,
+    link,
     list_of,
     lruvec_of,
     next_generation,
@@ -49,6 +51,7 @@ from models.policies.mglru_lists import (
 from models.policies.mglru_walk import grow_older, uses_by_mappings
 from models.policies.policy import PolicyModule
 from models.vmstat import (
+    INDEX,
     NR_INACTIVE_ANON,
     NR_INACTIVE_FILE,
     PGACTIVATE,
@@ -63,6 +66,8 @@ RECLAIMED_BEFORE, SEQ_BEFORE, SWAPPED, AGING_DUE = st.X_OWN + 4, st.X_OWN + 5, s
 AGE_NEXT = st.X_OWN + 8  # of kswapd's run: its next round may age (6.1)
 
 DEF_PRIORITY = 12
+PASSED = 512  # scratch in pages.window: pages passed over
+PGSKIP_DMA = INDEX["pgskip_dma"]  # and the zones above it
 
 
 def create(frames: int, min_ttl_ms: int = 0, version: Any = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,16 +147,25 @@ def putback(policy, pages, f, verdict):
     return 0
 
 
-@compiled(int64(pages_t))
-def swappiness_of(pages):
-    """0 if there is no swap to speak of."""
-    return pages.num[st.SWAPPINESS] if pages.num[st.SWAP_FREE] >= BATCH else int64(0)
-
-
 @compiled(int64(pages_t, Numbers))
-def highest_zone(pages, ctx):
-    """The highest zone whose pages count."""
-    return pages.zone.shape[0] - 1
+def swappiness_of(pages, ctx):
+    """0 if there is no swap to speak of; as low as can be while a watermark boost is reclaimed."""
+    if pages.num[st.SWAP_FREE] < BATCH:
+        return int64(0)
+    return min(pages.num[st.SWAPPINESS], 1) if ctx[st.X_BOOST_LEFT] > 0 else pages.num[st.SWAPPINESS]
+
+
+@compiled(int64(pages_t, Numbers, int64))
+def needs_writing(pages, ctx, f):
+    """1 for a page that cannot go without being written, while kswapd may not write."""
+    if ctx[st.X_BOOST_LEFT] <= 0:
+        return 0
+    flags, p = int64(pages.frame[f, st.FLAGS]), int64(pages.frame[f, st.PAGE])
+    if flags & st.DIRTY:
+        return 1
+    if flags >> st.KIND_SHIFT == st.FILE:
+        return 0
+    return 1 if pages.frame[f, st.SLOT] == 0 or (p >= 0 and pages.pte[p] > 0 and pages.pte[p] & st.PTE_DIRTY) else 0
 
 
 @compiled(int64(policy_t, int64, Numbers, int64))
@@ -303,19 +317,27 @@ def take_batch(policy, pages, ctx, kind, last_tier):
     if generations(policy, base, kind) == LEAST:
         return int64(0)
     gen = place_of(policy.num[base + MIN_SEQ + kind])
-    highest = highest_zone(pages, ctx)
+    highest = ctx[st.X_INDEX]
     looked, isolated, moved = int64(0), int64(0), int64(0)
     for i in range(ZONES):
         zone = (highest - i) % ZONES
         which = list_of(lruvec, gen, kind, zone)
-        while head[2 * which + 1] > 0 and looked < LOOKED_AT and isolated < BATCH:
+        skipped = 0
+        while head[2 * which + 1] > 0 and looked < LOOKED_AT and isolated < BATCH and skipped < BATCH:
             f = int64(head[2 * which + 1]) - 1
             looked += 1
             if sort(policy, pages, base, f, last_tier, highest):
                 moved += 1
+            elif needs_writing(pages, ctx, f):
+                cut(policy, pages, f)
+                pages.window[PASSED + skipped] = f
+                skipped += 1
             else:
                 pages.window[isolated] = isolate_page(policy, pages, f)
                 isolated += 1
+        for k in range(skipped):
+            link(policy, pages, int64(pages.window[PASSED + k]), which, 0)
+        pages.vmstat[PGSKIP_DMA + zone] += skipped
     pages.vmstat[PGREFILL] += moved
     ctx[st.X_AGED] += moved
     ctx[LAST] = isolated
@@ -394,7 +416,9 @@ def isolate(policy, pages, ctx):
         ctx[LOOKED] += ctx[STARTED] - 1
         if ctx[LOOKED] >= ctx[WANTED] or enough(policy, pages, ctx):
             return end_pass(policy, pages, ctx)
-    swappiness = swappiness_of(pages)
+    if ctx[st.X_BOOST_LEFT] > 0 and is_612(policy, pages):
+        return -1  # 6.12 does not reclaim what it may not write
+    swappiness = swappiness_of(pages, ctx)
     swap = int64(swappiness > 0)
     goal = scan_goal(policy, pages, ctx, swap)
     if goal <= 0:
@@ -420,7 +444,7 @@ def age(policy, pages, ctx):
         ctx[AGE_NEXT] = 1
         return 0
     lruvec, base = ctx[st.X_LRUVEC], base_of(ctx[st.X_LRUVEC])
-    swap = int64(swappiness_of(pages) > 0)
+    swap = int64(swappiness_of(pages, ctx) > 0)
     due = aging_due(policy, base, ctx, swap)
     if num[MIN_TTL] > 0:
         born = num[base + BORN + place_of(num[base + MIN_SEQ + FILE])]
