@@ -169,6 +169,10 @@ class Both:
         if kept and not self.twin.later and self.twin.aging_due():
             self.twin.grow_older()
 
+    def grow_older(self) -> None:
+        lru.grow_older(self.policy, self.pages, 0, int(self.twin.swaps() > 0))
+        self.twin.grow_older()
+
     def lists(self) -> dict[tuple[int, int, int], list[int]]:
         """The compiled lists, head first; links are followed both ways."""
         found = {}

@@ -172,8 +172,8 @@ def begin_round(m, ctx):
 def balance_step(m, ctx, now, deadline, enough):
     """Go on with kswapd's run from time `now`.
 
-    Reports SLICE, WAIT_PAGE (everything is being written: sleep a while), OOM (kill a process, then go on), DONE (some zone passes its high mark), or PASS_END (the
-    highest urgency is used up).
+    Reports SLICE, WAIT_PAGE (everything is being written: sleep a while), OOM (kill a process, then go on), DONE (some zone passes its
+    high mark), or PASS_END (the highest urgency is used up).
     """
     pages = m.pages
     num = pages.num

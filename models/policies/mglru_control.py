@@ -158,4 +158,3 @@ def accessed(policy, pages, f):
     elif policy.table[f, REFS] < REFS_MOST:
         policy.table[f, REFS] += 1
     return 0
-

@@ -49,9 +49,9 @@ FEW = 15  # young neighbours below which a task moves each to the head itself
 RAN, KNOWN = 1, 2  # of a process (st.WALKED): it ran since the last walk, a walk has been there
 
 
-@compiled(int64(pages_t, int64, int64))
-def take_young(pages, process, p):
-    """Clear the accessed bit of virtual page p; its frame if it was set and says something, else -1."""
+@compiled(int64(pages_t, int64, int64, int64))
+def take_young(pages, process, p, swap):
+    """Clear the accessed bit of virtual page p; its frame if it was set and says something, else -1.  swap: anonymous pages count."""
     entry = int64(pages.pte[p])
     if entry <= 0 or entry & st.PTE_ACCESSED == 0:
         return int64(-1)
@@ -61,7 +61,7 @@ def take_young(pages, process, p):
         where = area_of(pages, process, p)
         if where >= 0 and pages.area[where, fi.AREA_FLAGS] & (fi.RANDOM | fi.SEQUENTIAL):
             return int64(-1)
-    elif flags >> st.KIND_SHIFT != st.ANON:
+    elif flags >> st.KIND_SHIFT != st.ANON or not swap:
         return int64(-1)  # locked in memory
     elif flags & st.IDLE:
         pages.frame[f, st.FLAGS] = flags & ~(st.IDLE | st.YOUNG)
@@ -69,15 +69,15 @@ def take_young(pages, process, p):
     return f
 
 
-@compiled(int64(policy_t, pages_t, int64, int64, int64))
-def walk_table(policy, pages, process, block, youngest):
+@compiled(int64(policy_t, pages_t, int64, int64, int64, int64))
+def walk_table(policy, pages, process, block, swap, youngest):
     """Clear the accessed bits of one page table; 1 if there is a young entry in each cache line of it on average."""
     proc, per = pages.proc[process], pages.num[st.PAGES_PER_TABLE]
     low = block * per
     high = min(low + per, proc[st.FIRST_PAGE] + proc[st.PROC_PAGES])
     young = 0
     for p in range(low, high):
-        f = take_young(pages, process, p)
+        f = take_young(pages, process, p, swap)
         if f >= 0:
             promote(policy, pages, f, place_of(youngest))
             young += 1
@@ -96,7 +96,7 @@ def walk_process(policy, pages, base, process, force, swap, youngest):
     for block in range(first, last + 1):
         if table[block, 0] == 0 or (filtered and not table[block, st.WORTH] & now):
             continue
-        if walk_table(policy, pages, process, block, youngest):
+        if walk_table(policy, pages, process, block, swap, youngest):
             table[block, st.WORTH] |= later
     return 0
 
@@ -218,7 +218,7 @@ def look_around(policy, pages, base, process, p):
     later = is_612(policy, pages)
     young, found = 0, 0
     for q in range(start, end):
-        f = take_young(pages, process, q)
+        f = take_young(pages, process, q, 1)
         if f < 0:
             continue
         young += 1

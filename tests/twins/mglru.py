@@ -224,7 +224,7 @@ class Mglru:
             span = range(block * TABLE, min((block + 1) * TABLE, 3 * self.span))
             if block not in mapped or (worth is not None and not force and block not in worth):
                 continue
-            young = [virtual for virtual in span if self.holder(virtual)]
+            young = [virtual for virtual in span if (page := self.holder(virtual)) and (page.kind == FILE or self.swaps())]
             for virtual in young:
                 self.clear(virtual)
             if len(young) * 8 >= len(span):
