@@ -193,7 +193,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     arrays = Arrays(
         pte=np.zeros(max(virtual, 1), np.int32),
         version=np.zeros(max(virtual, 1), np.uint16),
-        table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 2), np.int32),
+        table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 3), np.int32),
         **tables._asdict(),
         pool_frames=np.zeros(frames, np.int32),
         slot=np.zeros((slots, st.SLOT_COLUMNS), np.int32),
@@ -286,6 +286,7 @@ def build(plan: Plan) -> Built:
     table, head, policy_num = plan.policy.create(len(arrays.frame), **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
+    own_check = p.problems
     machine = st.make_machine(
         pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish, p.accessed,
         b.store, b.load, b.invalidate, *_clean_functions(b),
@@ -310,4 +311,5 @@ def build(plan: Plan) -> Built:
         clean_pool=clean_pool,
         pool_stat=plan.allocator.stat if plan.allocator else None,
         has_pool=plan.allocator is not None,
+        list_problems=None if own_check is None else lambda arrays: own_check(table, head, policy_num, arrays),
     )

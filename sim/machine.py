@@ -109,7 +109,7 @@ def _checked(vm: Vm, every: int) -> None:
     def look() -> None:
         if next(steps) % every:
             return
-        bad = problems(vm.arrays, vm.built.pool, vm.built.clean_pool)
+        bad = problems(vm.arrays, vm.built.pool, vm.built.clean_pool, vm.built.list_problems)
         if bad:
             raise AssertionError(f"at {int(vm.env.now)} ns the machine is not consistent:\n  " + "\n  ".join(bad))
 

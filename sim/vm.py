@@ -84,6 +84,7 @@ class Built(NamedTuple):
     clean_pool: Any  # PoolArrays of clean pages of files
     pool_stat: Any  # compiled: brings the pool's tally up to date
     has_pool: bool
+    list_problems: Callable[[Arrays], list[str]] | None = None  # the policy's own check of its lists
 
 
 class Vm:

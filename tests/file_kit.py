@@ -175,4 +175,4 @@ class Direct:
 
     def check(self) -> None:
         """Every invariant."""
-        assert problems(self.a, self.vm.built.pool, self.vm.built.clean_pool) == []
+        assert problems(self.a, self.vm.built.pool, self.vm.built.clean_pool, self.vm.built.list_problems) == []

@@ -120,7 +120,7 @@ def checker(vm: Vm) -> Callable[[], None]:
     """Every invariant, after every step."""
 
     def look() -> None:
-        assert problems(vm.arrays, vm.built.pool, vm.built.clean_pool) == []
+        assert problems(vm.arrays, vm.built.pool, vm.built.clean_pool, vm.built.list_problems) == []
 
     return look
 

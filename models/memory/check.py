@@ -5,6 +5,7 @@ Slow on purpose: whole arrays are compared with NumPy after every step of an act
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,9 @@ def _page_tables(a: Any, kind: np.ndarray) -> list[str]:
     return bad
 
 
-def _anonymous(a: Any, kind: np.ndarray) -> list[str]:
-    """Every anonymous frame is mapped, or waits in the swap cache, or is an orphan under I/O; each is on one list."""
+def _anonymous(a: Any, kind: np.ndarray, by_flag: bool) -> list[str]:
+    """Every anonymous frame is mapped, or waits in the swap cache, or is an orphan under I/O; each is on one list (by_flag: an active one
+    says so itself)."""
     bad = []
     anon = np.flatnonzero(kind == st.ANON)
     page, slot, flags = a.frame[anon, st.PAGE], a.frame[anon, st.SLOT], a.frame[anon, st.FLAGS]
@@ -99,7 +101,7 @@ def _anonymous(a: Any, kind: np.ndarray) -> list[str]:
     if listed != len(anon):
         bad.append(f"{len(anon)} anonymous frames, {listed} on the lists")
     active = int(((flags & st.ACTIVE) != 0).sum())
-    if active != a.vmstat[NR_INACTIVE_ANON + 1]:
+    if by_flag and active != a.vmstat[NR_INACTIVE_ANON + 1]:
         bad.append(f"{active} active frames, nr_active_anon {a.vmstat[NR_INACTIVE_ANON + 1]}")
     if int(((a.frame[:, st.FLAGS] & st.WRITEBACK) != 0).sum()) != a.vmstat[NR_WRITEBACK]:
         bad.append("nr_writeback is not the number of pages under writeback")
@@ -161,18 +163,20 @@ def _pool(a: Any, pool: Any, clean: Any) -> list[str]:
     return bad
 
 
-def problems(arrays: Any, pool: Any, clean: Any = None) -> list[str]:
+def problems(arrays: Any, pool: Any, clean: Any = None, lists: Callable[[Any], list[str]] | None = None) -> list[str]:
     """What is wrong with the machine, in words; empty if nothing is.
 
-    arrays: sim.vm.Arrays; pool, clean: models.allocators.pool.PoolArrays of the backend's pools of swapped and of clean pages.
+    arrays: sim.vm.Arrays; pool, clean: models.allocators.pool.PoolArrays of the backend's pools of swapped and of clean pages;
+    lists: the policy's own check of its lists, where pages are not active by their flag.
     """
     kind = arrays.frame[:, st.FLAGS] >> st.KIND_SHIFT
     return [
         *free_problems(arrays),
         *_frames(arrays, kind),
         *_page_tables(arrays, kind),
-        *_anonymous(arrays, kind),
-        *file_problems(arrays, kind),
+        *_anonymous(arrays, kind, lists is None),
+        *file_problems(arrays, kind, lists is None),
+        *(lists(arrays) if lists is not None else []),
         *_links(arrays),
         *_slots(arrays),
         *_pool(arrays, pool, clean),

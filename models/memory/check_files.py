@@ -22,7 +22,7 @@ from models.vmstat import (
 )
 
 
-def _cache(a: Any, frames: np.ndarray) -> list[str]:
+def _cache(a: Any, frames: np.ndarray, by_flag: bool) -> list[str]:
     """Every file frame is one file page, and the other way round; each is on one list."""
     bad = []
     cached = np.flatnonzero(a.cache > 0)
@@ -36,7 +36,7 @@ def _cache(a: Any, frames: np.ndarray) -> list[str]:
     if ((flags & st.LRU) == 0).any():
         bad.append(f"file frames on no list: {frames[(flags & st.LRU) == 0][:5].tolist()}")
     active = int(((flags & st.ACTIVE) != 0).sum())
-    if active != a.vmstat[NR_ACTIVE_FILE] or len(frames) - active != a.vmstat[NR_INACTIVE_FILE]:
+    if a.vmstat[NR_INACTIVE_FILE : NR_ACTIVE_FILE + 1].sum() != len(frames) or (by_flag and active != a.vmstat[NR_ACTIVE_FILE]):
         bad.append(f"{len(frames)} file frames, {active} active; counted {a.vmstat[NR_INACTIVE_FILE : NR_ACTIVE_FILE + 1].tolist()}")
     return bad
 
@@ -137,11 +137,11 @@ def _slab(a: Any, kind: np.ndarray) -> list[str]:
     return bad
 
 
-def file_problems(arrays: Any, kind: np.ndarray) -> list[str]:
-    """What is wrong; arrays: sim.vm.Arrays, kind: of each frame."""
+def file_problems(arrays: Any, kind: np.ndarray, by_flag: bool) -> list[str]:
+    """What is wrong; arrays: sim.vm.Arrays, kind: of each frame, by_flag: an active frame says so itself."""
     frames = np.flatnonzero(kind == st.FILE)
     return [
-        *_cache(arrays, frames),
+        *_cache(arrays, frames, by_flag),
         *_nodes(arrays),
         *_dirty(arrays, frames),
         *_mappings(arrays, frames),

@@ -218,12 +218,18 @@ def fault(m, stream, process, p, write):
     if stream[S_FAULT_START] < 0:
         stream[S_FAULT_START] = pages.num[st.CLOCK]
     entry = int64(pages.pte[p])
+    code = int64(-1)
+    pages.num[st.IN_FAULT] = 1
     if entry < 0:
-        return swap_fault(m, stream, process, p, write)
-    if entry == 0 or pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT == st.FILE:
+        code = swap_fault(m, stream, process, p, write)
+    elif entry > 0 and pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT != st.FILE:
+        code = write_protected(m, stream, process, p)
+    else:
         code = maybe_file_fault(m, stream, process, p, write)
-        return code if code >= 0 else first_touch(m, stream, process, p, write)
-    return write_protected(m, stream, process, p)
+        if code < 0:
+            code = first_touch(m, stream, process, p, write)
+    pages.num[st.IN_FAULT] = 0
+    return code
 
 
 @outlined(void(machine_t, int64))

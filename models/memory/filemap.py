@@ -190,6 +190,8 @@ def file_fault(m, own, process, where, p, write):
     pages = m.pages
     area = pages.area[where]
     advice = area[fi.AREA_FLAGS]
+    if advice & (fi.RANDOM | fi.SEQUENTIAL):
+        pages.num[st.IN_FAULT] = 0
     number = area[fi.AREA_FILE]
     index = p - area[fi.AREA_START] + area[fi.AREA_OFFSET]
     if add_table_entry(pages, p) == 0:

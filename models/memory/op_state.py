@@ -10,7 +10,7 @@ from models.jit import compiled
 from models.memory.state import Numbers
 
 # codes of a compiled step
-DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END, THROTTLE = range(9)
+DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END, THROTTLE, OOM = range(10)
 
 # A step returns one number, since each look at an array costs Python 0.1 us: code, signals, and above them the ns it took
 CODE_MASK = 15

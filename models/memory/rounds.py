@@ -13,7 +13,7 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import TOP, node_balanced, spend
-from models.memory.op_state import DONE, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.op_state import DONE, OOM, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.reclaim import reclaim_batch
 from models.memory.slab import shrink_slab
 from models.memory.state import Numbers, machine_t, pages_t
@@ -222,8 +222,8 @@ def end_balance(m, ctx, balanced):
 def balance_step(m, ctx, now, deadline, enough):
     """Go on with kswapd's run from time `now`.
 
-    Reports SLICE, WAIT_PAGE (everything is being written: sleep a while), DONE (some zone passes its high mark), or PASS_END (the
-    highest urgency is used up).
+    Reports SLICE, WAIT_PAGE (everything is being written: sleep a while), OOM (kill a process, then go on), DONE (some zone passes its
+    high mark), or PASS_END (the highest urgency is used up).
     """
     pages = m.pages
     num = pages.num
@@ -239,6 +239,9 @@ def balance_step(m, ctx, now, deadline, enough):
                 end_balance(m, ctx, balanced)
                 return report(pages, DONE if balanced else PASS_END, now)
             begin_round(m, ctx)
+            if ctx[st.X_OOM]:
+                ctx[st.X_OOM] = 0
+                return report(pages, OOM, now)
         if stretch(m, ctx, goal - ctx[st.X_RECLAIMED], deadline) != PASS_END:
             return report(pages, SLICE, now)
         end_round(m, ctx)

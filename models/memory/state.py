@@ -21,6 +21,7 @@ Versions = types.Array(uint16, 1, "C")
 PTE_PRESENT, PTE_ACCESSED, PTE_DIRTY, PTE_WRITE = 1, 2, 4, 8
 PTE_SHIFT = 4
 MAX_FRAMES = 1 << 27
+WORTH = 2  # column of a page table: bit n & 1 is set if it is worth walking when generation n is the youngest
 
 # --- frame: columns of one page frame (int32) -----------------------------------------------------------------------
 NEXT, PREV = 0, 1  # links of the list a policy keeps it on; frame + 1, 0 is none
@@ -78,10 +79,9 @@ TYPES = 3
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM = range(12, 20)
-PROC_COLUMNS = (
-    20  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that is locked
-)
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM, WALKED = range(12, 21)
+PROC_COLUMNS = 21  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that
+# is locked; WALKED: see models.policies.mglru_walk
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -113,6 +113,7 @@ NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
+IN_FAULT = 90  # 1 while a fault is handled that tells of recency (no random or sequential advice)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 KIND_TYPES = 96  # and the five after it: migrate type of the frames of each kind
 POOL_MIGRATABLE = 104  # pages of the pool can be moved by compaction (zsmalloc, z3fold)
@@ -236,7 +237,7 @@ pages_t = view_of(
     (
         ("pte", Links),  # int32[virtual pages]
         ("version", Versions),  # uint16[virtual pages]: content version, 0 = zeros as at first touch
-        ("table", Table),  # int32[page-table blocks, 2]: entries in use, frame + 1
+        ("table", Table),  # int32[page-table blocks, 3]: entries in use, frame + 1, whether it is worth walking (WORTH)
         ("frame", Table),
         ("block", Links),  # migrate type of each page block
         ("buddy", Wide),  # free lists by zone, order and type
@@ -359,6 +360,7 @@ X_LRUVEC = 22  # whose lists the pass works on: 0 the root's
 X_INDEX = 23  # highest zone whose pages count; those of zones above it are skipped
 X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
+X_OOM = CONTEXT - 1  # the policy wants a process killed, so that what is young stays
 
 
 pages_owner, policy_owner, backend_owner, machine_owner = pages_t.owner, policy_t.owner, backend_t.owner, machine_t.owner

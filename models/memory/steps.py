@@ -110,6 +110,7 @@ def run_ops(m, stream, now, deadline):
     i, end = own[S_CURSOR], own[S_END]
     process = own[S_PROCESS]
     base = pages.proc[process, st.FIRST_PAGE]
+    pages.proc[process, st.WALKED] |= 1  # it runs: aging is to walk its page tables
     file_base = pages.proc[process, st.FILE_BASE]
     cost = pages.cost
     touch = cost[st.C_ACCESS]

@@ -20,11 +20,12 @@ class PolicyModule(NamedTuple):
     evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim
     putback(policy, pages, frame, verdict) -> 0    an isolated page stays; ROTATE: a listed page is to go first
     begin(policy, pages, ctx) -> 0                 a reclaim pass at ctx[X_PRIORITY] begins
-    isolate(policy, pages, ctx) -> n               up to 32 candidates into pages.window; 0: only aging was done; -1: pass over.
+    isolate(policy, pages, ctx) -> n               up to 64 candidates into pages.window; 0: only aging was done; -1: pass over.
                                                    ctx[X_AGED] = pages moved by aging in this call
-    age(policy, pages, ctx) -> n                   background aging by kswapd
+    age(policy, pages, ctx) -> n                   background aging by kswapd; ctx[X_OOM] = 1: kill a process
     finish(policy, pages, ctx) -> 0                a reclaimer's run is over
     accessed(policy, pages, frame) -> 0            a system call used the page, or a mapping that was young went away
+    problems(table, head, num, arrays) -> [text]   plain Python: what is wrong with its lists; without it, pages are active by their flag
     """
 
     create: Callable[..., tuple[Any, Any, Any]]
@@ -38,3 +39,4 @@ class PolicyModule(NamedTuple):
     age: Any
     finish: Any
     accessed: Any
+    problems: Callable[[Any, Any, Any, Any], list[str]] | None = None

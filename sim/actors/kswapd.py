@@ -13,10 +13,11 @@ from simpy import Event
 
 from models.memory import state as st
 from models.memory.frames import TOP, node_balanced
-from models.memory.op_state import CODE_MASK, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.op_state import CODE_MASK, OOM, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.rounds import balance_step, start_balance
 from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
 from sim.actors.cpus import Actor, Steps
+from sim.actors.oom import kill_one
 
 if TYPE_CHECKING:
     from sim.actors.disk import Disk
@@ -140,7 +141,7 @@ class Kswapd(Actor):
         start_balance(machine, ctx, self.index)
         ahead = vm.wakeup_ns  # the switch to kswapd, spent with the first stretch
         code = SLICE
-        while code == SLICE or code == WAIT_PAGE:
+        while code in (SLICE, WAIT_PAGE, OOM):
             now = int(env.now)
             step = balance_step(machine, ctx, now + ahead, cpus.deadline(self, now) + ahead, cpus.stretch())
             code = step & CODE_MASK
@@ -158,6 +159,8 @@ class Kswapd(Actor):
                 self._tell()
             if code == WAIT_PAGE:
                 yield from self._wait_for_writeback()
+            elif code == OOM:
+                kill_one(vm)
 
     def _wait_for_room(self, disk: Disk) -> Steps:
         """The device's queue is full: off the CPU until it has room."""

@@ -126,7 +126,7 @@ def description(run: Mapping[str, Any], mark_every: int = 0) -> dict[str, Any]:
         **({"filesystem": {"device": "vdb", "kind": "raw"}} if files else {}),
         "backend": backend,
         "costs": dict(COSTS),
-        "workloads": [_resident(before), _memhog(run, options, mark_every)],
+        "workloads": [_resident(config, before), _memhog(run, options, mark_every)],
     }
 
 
@@ -160,11 +160,21 @@ def per_cpu_pages(before: Mapping[str, float], uncounted: int) -> int:
     return max(0, int(managed - counted - kib // 4 - uncounted))
 
 
-def _resident(before: Mapping[str, float]) -> dict[str, Any]:
-    """What is on the lists at the start: shared memory that nobody maps is idle, the rest is in use."""
+def _resident(config: Mapping[str, Any], before: Mapping[str, float]) -> dict[str, Any]:
+    """What is on the lists at the start: shared memory that nobody maps is idle, the rest is in use.
+
+    Multi-generational LRU reports all of it as active.  6.1 took it over from the two lists, where what is mapped was active; in 6.12
+    it was on from the boot, and shared memory begins in the second youngest generation.
+    """
     inactive, active = int(before["vmstat.nr_inactive_anon"]), int(before["vmstat.nr_active_anon"])
-    idle = min(inactive, max(0, int(before["vmstat.nr_shmem"]) - int(before["vmstat.nr_mapped"])))
-    pages = {"idle": idle, "used": inactive - idle, "active": active}
+    idle = max(0, int(before["vmstat.nr_shmem"]) - int(before["vmstat.nr_mapped"]))
+    if config["LRUGEN"]:
+        idle = min(active, idle)
+        used = active - idle if config["kernel"] == "k612" else 0
+        pages = {"idle": idle, "used": used, "active": active - idle - used}
+    else:
+        idle = min(inactive, idle)
+        pages = {"idle": idle, "used": inactive - idle, "active": active}
     contents = {"kind": "distribution", "shape": "uniform", "min": CONTENT_FROM, "max": CONTENT_TO, "rows": max(inactive + active, 16)}
     return {"name": "guest", "kind": "resident", "contents": contents, **{key: f"{count * PAGE}B" for key, count in pages.items()}}
 
