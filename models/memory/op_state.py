@@ -25,6 +25,7 @@ S_TRIED = 10  # the present fault was started again after I/O
 S_RECLAIMED_FOR = 11  # readahead has reclaimed once for the present window
 S_DIRTIED, S_PAUSE_PAGES, S_PAUSE, S_PAUSED_AT = 12, 13, 14, 15  # dirty throttling: see models.memory.throttle
 S_BUSY = 16  # ns of the last op's computing that are still to come
+S_LEFT_FIRST, S_LEFT_COUNT, S_LEFT_MARK = 17, 18, 19  # of a window whose reading was broken off for kswapd, see models.memory.readahead
 STREAM_NUMBERS = 24
 
 

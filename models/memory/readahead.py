@@ -12,7 +12,7 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import ask_frame, note, spend, user_frames, want_kswapd
-from models.memory.op_state import DONE, NEED_RECLAIM, S_RECLAIMED_FOR
+from models.memory.op_state import DONE, NEED_RECLAIM, S_LEFT_COUNT, S_LEFT_FIRST, S_LEFT_MARK, S_RECLAIMED_FOR
 from models.memory.pagecache import add_page, fill_from_clean_cache, need_buffers, queue_file_io, use_inode
 from models.memory.state import Numbers, machine_t, pages_t
 
@@ -92,9 +92,12 @@ def bring(m, q, mark, single):
     return 1
 
 
-@outlined(void(machine_t, int64, int64, int64))
-def read_range(m, first, count, mark):
-    """Read the pages of a range that are missing, as far as there is memory; `mark`: the file page that gets the mark, or -1."""
+@outlined(void(machine_t, Numbers, int64, int64, int64))
+def read_range(m, own, first, count, mark):
+    """Read the pages of a range that are missing, as far as there is memory; `mark`: the file page that gets the mark, or -1.
+
+    A page that wakes kswapd is the last one for now, so that kswapd may run before the next one is asked for; `go_on` reads the rest.
+    """
     pages = m.pages
     begin, length = int64(0), int64(0)
     for q in range(first, first + count):
@@ -111,8 +114,18 @@ def read_range(m, first, count, mark):
             if length > 0:
                 queue_file_io(pages, 0, begin, length)
             begin, length = int64(q), int64(1)
+        if pages.num[st.WAKE]:
+            own[S_LEFT_FIRST], own[S_LEFT_COUNT], own[S_LEFT_MARK] = q + 1, first + count - q - 1, mark
+            break
     if length > 0:
         queue_file_io(pages, 0, begin, length)
+
+
+@outlined(void(machine_t, Numbers))
+def go_on(m, own):
+    """Go on with a range that was broken off."""
+    count, own[S_LEFT_COUNT] = own[S_LEFT_COUNT], 0
+    read_range(m, own, own[S_LEFT_FIRST], count, own[S_LEFT_MARK])
 
 
 @outlined(int64(machine_t, Numbers, int64, int64, int64, int64))
@@ -134,7 +147,7 @@ def submit(m, own, number, start, size, ahead):
     own[S_RECLAIMED_FOR] = 0
     at = count - ahead
     mark = row[fi.FIRST] + start + at if 0 <= at < count else int64(NONE)
-    read_range(m, row[fi.FIRST] + start, count, mark)
+    read_range(m, own, row[fi.FIRST] + start, count, mark)
     return DONE
 
 

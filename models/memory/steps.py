@@ -23,15 +23,18 @@ from models.memory.op_state import (
     S_CALL,
     S_CURSOR,
     S_END,
+    S_LEFT_COUNT,
     S_PAUSE,
     S_PROCESS,
     S_UNMAPPED,
     S_WAIT_SLOT,
     SLICE,
     THROTTLE,
+    WAIT_READ,
     WOKE,
     stream_t,
 )
+from models.memory.readahead import go_on
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.throttle import must_pause
@@ -120,6 +123,14 @@ def run_ops(m, stream, now, deadline):
         num[st.CLOCK] = now
         if must_pause(pages, own):
             return report(pages, THROTTLE, now)
+    if own[S_LEFT_COUNT] > 0:
+        num[st.CLOCK] = now
+        go_on(m, own)
+        if own[S_LEFT_COUNT] > 0:
+            return report(pages, WOKE, now)
+        now, began = num[st.CLOCK], now
+    else:
+        began = now
     clock = now
     code = DONE
     user = 0
@@ -173,6 +184,8 @@ def run_ops(m, stream, now, deadline):
             break
         clock = num[st.CLOCK]
         if code != DONE:
+            if code == WAIT_READ and own[S_LEFT_COUNT] > 0:
+                code = WOKE  # kswapd first, then the rest of the window, then the wait
             break
         clock += ns
         user += ns
@@ -188,7 +201,7 @@ def run_ops(m, stream, now, deadline):
     num[st.ACCESSES] += done
     own[S_ACCESSES] += done
     own[S_CURSOR] = i
-    return report(pages, code, now)
+    return report(pages, code, began)
 
 
 @outlined(int64(machine_t, int64, int64))
