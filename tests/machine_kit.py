@@ -139,5 +139,5 @@ def counter(vm: Vm, name: str) -> int:
 
 
 def free_frames(vm: Vm) -> int:
-    """Free frames of all zones."""
-    return int(vm.arrays.zone[:, st.ZONE_FREE].sum())
+    """Free frames of all zones, those on per-CPU lists too."""
+    return int(vm.arrays.zone[:, st.ZONE_FREE].sum() + vm.arrays.pcp[:, pcp.COUNT].sum())
