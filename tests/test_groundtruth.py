@@ -53,7 +53,12 @@ def test_the_statistics_of_612_are_flushed_every_two_seconds() -> None:
 @needs_runs
 @pytest.mark.parametrize(
     ("name", "most"),
-    [("G_mglru_disk_uni_1.5.r1", 0.02), ("G_mglru_disk_seq_1.5.r1", 0.03), ("I_phase_disk_mglru.r1", 0.05), ("K612_lg7_disk_uni_1.5.r1", 0.04)],
+    [
+        ("G_mglru_disk_uni_1.5.r1", 0.02),
+        ("G_mglru_disk_seq_1.5.r1", 0.03),
+        ("I_phase_disk_mglru.r1", 0.05),
+        ("K612_lg7_disk_uni_1.5.r1", 0.04),
+    ],
 )
 def test_multi_generational_lru(name: str, most: float) -> None:
     """A refault counts only until the oldest generation changes, so that counter is the loosest."""
