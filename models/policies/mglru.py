@@ -188,7 +188,6 @@ def scan_goal(policy, pages, ctx, swap):
 def begin(policy, pages, ctx):
     """A pass begins; 6.12's kswapd starts at the urgency at which the inactive pages among all looked at would do."""
     base = base_of(ctx[st.X_LRUVEC])
-    policy.num[DIRECT] = 1 - ctx[st.X_KSWAPD]
     for x in (STARTED, LOOKED, LAST, SWAPPED):
         ctx[x] = 0
     ctx[RECLAIMED_BEFORE], ctx[SEQ_BEFORE] = ctx[st.X_RECLAIMED], policy.num[base + MAX_SEQ]
@@ -215,6 +214,7 @@ def end_pass(policy, pages, ctx):
 def isolate(policy, pages, ctx):
     """The next batch of the pass, until it has looked at enough, or nothing can be evicted."""
     ctx[st.X_AGED] = 0
+    policy.num[DIRECT] = 1 - ctx[st.X_KSWAPD]  # for the checks of this batch: others may reclaim before the next
     if ctx[STARTED]:
         if ctx[STARTED] == 1:  # the last batch may not be followed by another
             return -1
