@@ -184,9 +184,9 @@ CASES = {
     ),
     "short part": (
         "policy: linux-lru",
-        "policy: lru",
-        "lru}",
-        "reclaim.policy.kind: found 'lru'; expected linux-lru",
+        "policy: linux-lr",
+        "linux-lr}",
+        "reclaim.policy.kind: found 'linux-lr'; expected one of linux-lru, mglru",
         "did you mean linux-lru?",
     ),
     "nested part": (

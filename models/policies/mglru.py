@@ -17,7 +17,17 @@ from models.memory import state as st
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies import mglru_control, mglru_lists
 from models.policies.mglru_control import is_612, refault
-from models.policies.mglru_evict import LAST, SWAPPED, drop_empty, evict_some, swappiness_of
+from models.policies.mglru_evict import (
+    DEF_PRIORITY,
+    LAST,
+    RECLAIMED_BEFORE,
+    SEQ_BEFORE,
+    SWAPPED,
+    drop_empty,
+    enough,
+    evict_some,
+    swappiness_of,
+)
 from models.policies.mglru_lists import (
     ANON,
     BATCH,
@@ -51,15 +61,13 @@ from models.vmstat import (
 # ctx: this pass
 STARTED = st.X_OWN  # 1 + pages that the last batch looked at
 WANTED, LOOKED = st.X_OWN + 1, st.X_OWN + 2  # pages to look at, looked at before the last batch
-RECLAIMED_BEFORE, SEQ_BEFORE, AGING_DUE = st.X_OWN + 4, st.X_OWN + 5, st.X_OWN + 7
-AGE_NEXT = st.X_OWN + 8  # of kswapd's run: its next round may age (6.1)
-
-DEF_PRIORITY = 12
+AGING_DUE = st.X_OWN + 7
+AGE_NEXT, AGE_NOW = st.X_OWN + 8, st.X_OWN + 9  # of kswapd's run: its next round, this round may age (6.1)
 
 
-def create(frames: int, min_ttl_ms: int = 0, version: Any = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def create(frames: int, lruvecs: int = 1, min_ttl_ms: int = 0, version: Any = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Empty lists; version: "6.1", "6.12" or "auto", the machine's kernel."""
-    table, head, num = mglru_lists.tables(frames)
+    table, head, num = mglru_lists.tables(frames, lruvecs)
     num[MIN_TTL] = min_ttl_ms * 1_000_000
     num[VERSION] = {"auto": 0, "6.1": 61, "6.12": 612}[str(version)]
     return table, head, num
@@ -180,7 +188,6 @@ def scan_goal(policy, pages, ctx, swap):
 def begin(policy, pages, ctx):
     """A pass begins; 6.12's kswapd starts at the urgency at which the inactive pages among all looked at would do."""
     base = base_of(ctx[st.X_LRUVEC])
-    policy.num[DIRECT] = 1 - ctx[st.X_KSWAPD]
     for x in (STARTED, LOOKED, LAST, SWAPPED):
         ctx[x] = 0
     ctx[RECLAIMED_BEFORE], ctx[SEQ_BEFORE] = ctx[st.X_RECLAIMED], policy.num[base + MAX_SEQ]
@@ -195,42 +202,6 @@ def begin(policy, pages, ctx):
     return 0
 
 
-@compiled(int64(pages_t, int64, int64))
-def all_zones_above(pages, high, more):
-    """1 if every zone has its mark (high or low) and so many free; `more` above 0: beside what is reserved, and one."""
-    zone = pages.zone
-    for z in range(zone.shape[0]):
-        mark = (zone[z, st.WMARK_HIGH] if high else zone[z, st.WMARK_LOW]) + zone[z, st.BOOST]
-        if more > 0:
-            mark += more + zone[z, st.RESERVE] + 1
-        if zone[z, st.MANAGED] > 0 and zone[z, st.ZONE_FREE] < mark:
-            return 0
-    return 1
-
-
-@compiled(int64(policy_t, pages_t, Numbers))
-def enough(policy, pages, ctx):
-    """1 if the pass may stop before its goal: what was wanted is reclaimed, or the zones are well."""
-    got = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE]
-    kswapd = ctx[st.X_KSWAPD]
-    if is_612(policy, pages):
-        done = got if kswapd else ctx[st.X_RECLAIMED]
-        if done >= max(ctx[st.X_TO_RECLAIM], 2):
-            return 1
-        return all_zones_above(pages, 1, BATCH) if kswapd else 0
-    if kswapd:
-        if ctx[st.X_RECLAIMED] - ctx[st.X_BEFORE] < ctx[st.X_TO_RECLAIM]:
-            return 0
-    else:
-        aged = policy.num[base_of(ctx[st.X_LRUVEC]) + MAX_SEQ] - ctx[SEQ_BEFORE]
-        if aged > 1 or (ctx[st.X_RECLAIMED] >= ctx[st.X_TO_RECLAIM] and ctx[SWAPPED]):
-            return 1
-    if ctx[st.X_PRIORITY] > DEF_PRIORITY - 2 or not all_zones_above(pages, kswapd, 0):
-        return 0
-    ctx[st.X_RECLAIMED] += BATCH
-    return 1
-
-
 @compiled(int64(policy_t, pages_t, Numbers))
 def end_pass(policy, pages, ctx):
     """A pass that got something and needs no aging spares kswapd's next round the look (6.1)."""
@@ -243,6 +214,7 @@ def end_pass(policy, pages, ctx):
 def isolate(policy, pages, ctx):
     """The next batch of the pass, until it has looked at enough, or nothing can be evicted."""
     ctx[st.X_AGED] = 0
+    policy.num[DIRECT] = 1 - ctx[st.X_KSWAPD]  # for the checks of this batch: others may reclaim before the next
     if ctx[STARTED]:
         if ctx[STARTED] == 1:  # the last batch may not be followed by another
             return -1
@@ -269,22 +241,24 @@ def isolate(policy, pages, ctx):
 
 @compiled(int64(policy_t, pages_t, Numbers))
 def age(policy, pages, ctx):
-    """kswapd's aging before a round (6.1), and the protection of what is younger than min_ttl: if nothing is older, ctx[X_OOM] is set."""
+    """kswapd's look at a lruvec before a round: 6.1 ages it.  If all of them are younger than min_ttl, ctx[X_OOM] stays set."""
     num = policy.num
-    policy.num[DIRECT] = 0
-    later = is_612(policy, pages)
-    if not later and ctx[AGE_NEXT] == 0:
-        ctx[AGE_NEXT] = 1
+    num[DIRECT] = 0
+    lruvec, later = ctx[st.X_LRUVEC], is_612(policy, pages)
+    base = base_of(lruvec)
+    if lruvec == 0:
+        ctx[AGE_NOW], ctx[AGE_NEXT] = later or ctx[AGE_NEXT], 1
+        ctx[st.X_OOM] = 1 if ctx[AGE_NOW] and num[MIN_TTL] > 0 else 0
+    if ctx[AGE_NOW] == 0:
         return 0
-    lruvec, base = ctx[st.X_LRUVEC], base_of(ctx[st.X_LRUVEC])
     swap = int64(swappiness_of(pages, ctx) > 0)
     due = aging_due(policy, base, ctx, swap)
     if num[MIN_TTL] > 0:
         born = num[base + BORN + place_of(num[base + MIN_SEQ + FILE])]
         small = ctx[WANTED] >> ctx[st.X_PRIORITY] == 0 and ctx[st.X_PRIORITY] != DEF_PRIORITY
         if pages.num[st.CLOCK] < born + num[MIN_TTL] or small:
-            ctx[st.X_OOM] = 1
             return 0
+        ctx[st.X_OOM] = 0
     if due and not later:
         grow_older(policy, pages, lruvec, swap)
     return 0

@@ -35,6 +35,7 @@ from models.vmstat import WORKINGSET_ACTIVATE_ANON, WORKINGSET_REFAULT_ANON, WOR
 SATURATED = REFS_MOST + 1
 SEQ_SHIFT = 2  # of a shadow's token: the uses stand below
 SEQ_MASK = (1 << 27) - 1  # what a shadow's number of 30 bits keeps of the sequence number
+SHADOW_MASK = (1 << 32) - 1
 Two = types.UniTuple(int64, 2)
 
 
@@ -131,7 +132,7 @@ def refault(policy, pages, f, shadow):
     later = is_612(policy, pages)
     if later:
         vmstat[WORKINGSET_REFAULT_ANON + kind] += 1
-    token = shadow >> 1
+    token = (shadow & SHADOW_MASK) >> 1
     if token >> SEQ_SHIFT != policy.num[base + MIN_SEQ + kind] & SEQ_MASK:
         return
     if not later:

@@ -40,8 +40,12 @@ from models.policies.mglru_lists import (
 )
 from models.vmstat import INDEX, PGREFILL, WORKINGSET_ACTIVATE_ANON
 
-LAST = st.X_OWN + 3  # of ctx: pages isolated by the last batch
-SWAPPED = st.X_OWN + 6  # of ctx: the pass took anonymous pages
+# ctx: this pass
+LAST = st.X_OWN + 3  # pages isolated by the last batch
+RECLAIMED_BEFORE, SEQ_BEFORE = st.X_OWN + 4, st.X_OWN + 5  # when it began: pages reclaimed, the youngest generation
+SWAPPED = st.X_OWN + 6  # it took anonymous pages
+
+DEF_PRIORITY = 12
 PASSED = 512  # scratch in pages.window: pages passed over
 PGSKIP_DMA = INDEX["pgskip_dma"]  # and the zones above it
 
@@ -196,3 +200,39 @@ def drop_empty(policy, lruvec, swap):
             num[base + MIN_SEQ + kind] = seq
             changed = 1
     return changed
+
+
+@compiled(int64(pages_t, int64, int64))
+def all_zones_above(pages, high, more):
+    """1 if every zone has its mark (high or low) and so many free; `more` above 0: beside what is reserved, and one."""
+    zone = pages.zone
+    for z in range(zone.shape[0]):
+        mark = (zone[z, st.WMARK_HIGH] if high else zone[z, st.WMARK_LOW]) + zone[z, st.BOOST]
+        if more > 0:
+            mark += more + zone[z, st.RESERVE] + 1
+        if zone[z, st.MANAGED] > 0 and zone[z, st.ZONE_FREE] < mark:
+            return 0
+    return 1
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def enough(policy, pages, ctx):
+    """1 if the pass may stop before its goal: what was wanted is reclaimed, or the zones are well."""
+    got = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE]
+    kswapd = ctx[st.X_KSWAPD]
+    if is_612(policy, pages):
+        done = got if kswapd else ctx[st.X_RECLAIMED]
+        if done >= max(ctx[st.X_TO_RECLAIM], 2):
+            return 1
+        return all_zones_above(pages, 1, BATCH) if kswapd else 0
+    if kswapd:
+        if ctx[st.X_RECLAIMED] - ctx[st.X_BEFORE] < ctx[st.X_TO_RECLAIM]:
+            return 0
+    else:
+        aged = policy.num[base_of(ctx[st.X_LRUVEC]) + MAX_SEQ] - ctx[SEQ_BEFORE]
+        if aged > 1 or (ctx[st.X_RECLAIMED] >= ctx[st.X_TO_RECLAIM] and ctx[SWAPPED]):
+            return 1
+    if ctx[st.X_PRIORITY] > DEF_PRIORITY - 2 or not all_zones_above(pages, kswapd, 0):
+        return 0
+    ctx[st.X_RECLAIMED] += BATCH
+    return 1

@@ -223,7 +223,8 @@ def problems(table: np.ndarray, head: np.ndarray, num: np.ndarray, arrays: Any) 
         bad.append("the pages of a generation are not those on the lists")
     kind = (flags[listed] >> st.KIND_SHIFT == st.FILE).astype(int)
     gen = table[listed, GEN] - 1
-    zone = np.searchsorted(arrays.zone[:, st.FIRST_FRAME], listed, "right") - 1
+    present = np.flatnonzero(arrays.zone[:, st.MANAGED])
+    zone = present[np.searchsorted(arrays.zone[present, st.FIRST_FRAME], listed, "right") - 1]
     if (table[listed, PLACE] % ZONES != zone).any() or (table[listed, PLACE] // ZONES % TYPES != kind).any():
         bad.append("a page is on a list of another type or zone")
     for base in range(FIRST, len(num), LRUVEC_NUMBERS):
