@@ -280,7 +280,8 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
     [
         (
             "{lhs: {samples: 2, keys: {§machine.memroy: {low: 1, high: 2}}}}",
-            "machine.memroy: found an unknown key; expected one of memory, page_size, cpus, kernel, kernel_reserved, sysctl, scheduler; "
+            "machine.memroy: found an unknown key; expected one of memory, page_size, cpus, kernel, kernel_reserved, start, sysctl, "
+            "scheduler; "
             "did you mean memory?",
         ),
         (

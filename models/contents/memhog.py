@@ -77,9 +77,9 @@ def parse_classes(text: str) -> tuple[np.ndarray, np.ndarray]:
         pairs = [tuple(map(int, part.split(":"))) for part in text.split(",")]
         weights, sizes = zip(*pairs, strict=True)
     except (ValueError, TypeError):
-        raise InputError(f"contents memhog: kdist {text!r}; expected WEIGHT:BYTES,... as in 100:0,900:2048") from None
+        raise InputError(f"contents memhog-pages: kdist {text!r}; expected WEIGHT:BYTES,... as in 100:0,900:2048") from None
     if sum(weights) != 1000 or min(weights) < 0 or min(sizes) < 0 or max(sizes) > PAGE:
-        raise InputError(f"contents memhog: kdist {text!r}; the weights must add up to 1000, the bytes be 0 to {PAGE}")
+        raise InputError(f"contents memhog-pages: kdist {text!r}; the weights must add up to 1000, the bytes be 0 to {PAGE}")
     return np.array(weights, np.int64), np.array(sizes, np.int64)
 
 
@@ -104,8 +104,8 @@ def _sizes(mode: int, kdist: str, seed: int, count: int, compressor: Compressor)
 def build(options: dict[str, Any], context: ContentContext) -> Rows:
     """Rows of `rows` pages; a written page keeps its row.  Raises InputError for other pages than 4 KiB."""
     compressor = context.compressor
-    must_compress("memhog", compressor)
+    must_compress("memhog-pages", compressor)
     if context.page_size != PAGE:
-        raise InputError(f"contents memhog: they are made for pages of {PAGE} bytes; machine.page_size is {context.page_size}")
+        raise InputError(f"contents memhog-pages: they are made for pages of {PAGE} bytes; machine.page_size is {context.page_size}")
     sizes = _sizes(options["cmode"], options["kdist"], options["cseed"], options["rows"], compressor)
     return Rows(sizes, compressor.same_size(PAGE), f"memhog {options['kdist']}, compressed with {compressor.name}", 1, 0)

@@ -94,7 +94,7 @@ REGISTRY = (
         ),
     ),
     Entry(
-        "memhog",
+        "memhog-pages",
         "models.contents.memhog:build",
         "the page bytes of the measured guests' load generator, really compressed (docs/validate.md)",
         "definition",

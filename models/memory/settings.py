@@ -105,7 +105,7 @@ COSTS = (
     Option("tmem", "time", "ns", "200ns", "tmem lookup, insert or removal: hash, tree of objects, radix tree", _SERVER, 0),
     Option("syscall", "time", "ns", "200ns", "entry and exit of a read or write call", _SERVER, 0),
     Option("page_lookup", "time", "ns", "60ns", "finding, adding or mapping one page of the page cache", _SERVER, 0),
-    Option("read_page", "time", "ns", "500ns", "a page of a file read from its device: into the cache, its share of the request", _SERVER, 0),
+    Option("read_page", "time", "ns", "500ns", "reading a page of a file: its place in the cache and in a request", _SERVER, 0),
     Option("copy_user", "time", "ns per KiB", "25ns", "copying between page cache and a process (about 40 GB/s, warm)", _SERVER, 0),
     Option("slab", "time", "ns", "50ns", "allocating or freeing one object of the kernel's", _SERVER, 0),
     Option("age_page", "time", "ns", "30ns", "looking at one page's accessed bit in a scan of idle ages", "a choice of this model", 0),

@@ -195,7 +195,7 @@ def _memhog(run: Mapping[str, Any], options: Mapping[str, str], mark_every: int)
         "name": "memhog",
         "kind": "memhog",
         "oom_score_adj": 500,
-        "contents": {"kind": "memhog", "rows": max(rows, 1), **contents, **numbers},
+        "contents": {"kind": "memhog-pages", "rows": max(rows, 1), **contents, **numbers},
         "anon": anon,
         "files": int(options.get("file", 0)),
         "fmode": options.get("fmode", "mmap"),
