@@ -177,10 +177,13 @@ NAMES = (
     "nr_tlb_local_flush_one",
     "swap_ra",
     "swap_ra_hit",
+    "swpin_zero",  # since 6.12, as the next
+    "swpout_zero",
     "ksm_swpin_copy",
     "cow_ksm",
     "zswpin",
     "zswpout",
+    "zswpwb",  # since 6.8
     "direct_map_level2_splits",
     "direct_map_level3_splits",
 )
@@ -251,3 +254,9 @@ NR_THROTTLED_WRITTEN = INDEX["nr_throttled_written"]
 NR_UNEVICTABLE = INDEX["nr_unevictable"]
 NR_MLOCK = INDEX["nr_mlock"]
 NR_ZONE_UNEVICTABLE = INDEX["nr_zone_unevictable"]
+NR_ZSPAGES = INDEX["nr_zspages"]
+ZSWPIN = INDEX["zswpin"]
+ZSWPOUT = INDEX["zswpout"]
+ZSWPWB = INDEX["zswpwb"]
+SWPIN_ZERO = INDEX["swpin_zero"]
+SWPOUT_ZERO = INDEX["swpout_zero"]

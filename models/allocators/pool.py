@@ -156,6 +156,10 @@ class Allocator(NamedTuple):
     counters(arrays) -> dict of name: value          plain Python; the original's own counters, for `replay`'s `s` lines
     evict_begin/evict_next/evict_done                only where the original owns an LRU, else None; see below
     answers                                          how `replay` prints what the original reports; None: not for `replay`
+    compactable(pool) -> pages                       compiled; what a compaction could free now, where a shrinker asks for it
+    size_class(pool, size) -> number                 compiled; of the class that an object of this size goes to, ascending
+    huge_size(page_size, **options) -> bytes         plain Python; from this size on the owner does best to store a page as it is
+    slabs                                            (bytes, place in num, divisor) of each kind of object that it has in slab memory
     layout                                           PAGES: a block lies in its page.  CROSSING: it may go on in the page that was
                                                      taken next (zsmalloc).  SLIDING: the same, and objects slide together at no
                                                      cost (a bound, no design)
@@ -184,3 +188,7 @@ class Allocator(NamedTuple):
     evict_done: Any = None
     answers: Answers | None = None
     layout: int = PAGES
+    compactable: Any = None
+    size_class: Any = None
+    huge_size: Callable[..., int] | None = None
+    slabs: tuple[tuple[int, int, int], ...] = ()

@@ -619,4 +619,5 @@ Z3FOLD = Allocator(
     evict_next,
     evict_done,
     Answers(_title, statistics=_statistics, compact=no_compaction_told, reclaim=_reclaim),
+    slabs=((TABLE_BYTES, META_OUTSIDE, TABLE_BYTES),),
 )

@@ -153,8 +153,10 @@ def settle_pool(backend, pages):
     num = pages.num
     want = number[PAGES_TAKEN] - number[PAGES_RETURNED] + clean[PAGES_TAKEN] - clean[PAGES_RETURNED]
     while num[st.POOL_FRAMES] < want:
-        f = take_frame(pages, st.POOL, MIN_MARK)  # the pool was told of frames above the min marks: it gets those
+        f = take_frame(pages, st.POOL, LOW_MARK if num[st.ANY_MARK] else MIN_MARK)  # told of frames above the min marks: it gets those
         if f < 0:
+            if num[st.ANY_MARK]:
+                want_kswapd(pages)
             f = take_frame(pages, st.POOL, NO_MARK)
         spend(pages, st.BY_ALLOCATOR, pages.cost[st.C_ALLOC])
         pages.pool_frames[num[st.POOL_FRAMES]] = f
