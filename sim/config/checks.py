@@ -137,6 +137,13 @@ def _time(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _is_time(text: str) -> bool:
+    try:
+        return units.parse_time(text) >= 0
+    except units.UnitError:
+        return False
+
+
 def _sweep(config: Any) -> Iterator[Problem]:
     sweep = _get(config, "sweep")
     if sweep is None:
@@ -228,7 +235,7 @@ def _zram(config: Any) -> Iterator[Problem]:
         if (_get(command, "at") is None) == (_get(command, "every") is None):
             yield Problem(path, "a command", "one of `at` (once) and `every` (again and again)")
         idle = _get(command, "idle")
-        if isinstance(idle, str) and idle != "all" and _time(idle) is None:
+        if isinstance(idle, str) and idle != "all" and not _is_time(idle):
             yield Problem((*path, "idle"), show(idle), "all, or an age such as 30s")
         if _get(command, "writeback") is not None and backing is None:
             yield Problem((*path, "writeback"), show(_get(command, "writeback")), "a backing device first: backend.backing_dev")
