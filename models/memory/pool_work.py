@@ -28,6 +28,7 @@ def work_step(m, now, deadline, hopeless):
             s = m.pick(m.backend, pages, BEGIN_WORK)
             settle_pool(m.backend, pages)
             if s < 0:
+                num[st.WORKER_BUSY] = 0
                 return report(pages, DONE, now)
             num[st.WORK_SLOT] = s + 1
         got = write_back(m, s, 0)
@@ -37,6 +38,7 @@ def work_step(m, now, deadline, hopeless):
         more = m.picked(m.backend, pages, s, got)
         settle_pool(m.backend, pages)
         if not more:
+            num[st.WORKER_BUSY] = 0
             return report(pages, DONE, now)
         if num[st.CLOCK] >= deadline or stop_wanted(pages):
             return report(pages, SLICE, now)

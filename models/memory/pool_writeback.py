@@ -5,7 +5,7 @@ The backend names the entries (`pick`) and is told what became of each (`picked`
 
 from __future__ import annotations
 
-from numba import int64
+from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import state as st
@@ -15,6 +15,7 @@ from models.memory.state import machine_t
 from models.memory.swap import cache_slot
 
 WRITTEN, GONE, NO_MEMORY, IN_SWAP_CACHE = 1, 0, -12, -17  # what became of an entry
+STRETCH = 32  # entries that are written in one go
 BEGIN_WORK = -1  # `pick`: the worker begins or goes on; a positive number: a scan of so many entries begins; 0: it goes on
 
 
@@ -42,6 +43,28 @@ def write_back(m, s, reserves):
     note(pages, st.E_WRITE, p, f, s, 1)
     queue_write(pages, f, s)
     return WRITTEN
+
+
+@outlined(void(machine_t))
+def work_now(m):
+    """The worker was asked for and preempts at once, as a thread that has slept does: its run, here and now.
+
+    Where it has to wait for a frame or has much to do it goes on as an actor of its own.
+    """
+    pages = m.pages
+    num = pages.num
+    num[st.POOL_WORK] = 0
+    for _ in range(STRETCH):
+        s = m.pick(m.backend, pages, BEGIN_WORK)
+        if s < 0:
+            return
+        got = write_back(m, s, 0)
+        if got == NO_MEMORY:
+            num[st.WORK_SLOT] = s + 1
+            break
+        if m.picked(m.backend, pages, s, got) == 0:
+            return
+    num[st.WORKER_BUSY] = num[st.POOL_WORK] = 1
 
 
 @compiled(int64(machine_t, int64))

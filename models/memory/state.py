@@ -110,6 +110,7 @@ POOL_WORK = 88  # the backend wants its worker
 SYNC_SLOTS = 89  # slots below this are on a synchronous device (zram's), 0: none are
 ANY_MARK = 90  # the pool's pages are taken by who reclaims: from below the marks if need be
 SWAPINS = 91  # pages read from the swap device since zswap's shrinker asked last
+WORKER_BUSY = 95  # the worker has begun and waits for memory or its turn
 WORK_SLOT = 92  # slot + 1 that the backend's worker is about to write back
 SECOND_FIRST = 94  # first slot of the swap device of lower priority, 0: there is none
 SECOND_DEVICE = 60  # from CLUSTER ... SCAN_SLOT to the same of that device
