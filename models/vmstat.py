@@ -178,10 +178,13 @@ NAMES_61 = (
     "nr_tlb_local_flush_one",
     "swap_ra",
     "swap_ra_hit",
+    "swpin_zero",  # since 6.12, as the next
+    "swpout_zero",
     "ksm_swpin_copy",
     "cow_ksm",
     "zswpin",
     "zswpout",
+    "zswpwb",  # since 6.8
     "direct_map_level2_splits",
     "direct_map_level3_splits",
 )
@@ -298,6 +301,7 @@ NR_THROTTLED_WRITTEN = INDEX["nr_throttled_written"]
 NR_UNEVICTABLE = INDEX["nr_unevictable"]
 NR_MLOCK = INDEX["nr_mlock"]
 NR_ZONE_UNEVICTABLE = INDEX["nr_zone_unevictable"]
+NR_ZSPAGES = INDEX["nr_zspages"]
 ZSWPIN = INDEX["zswpin"]
 ZSWPOUT = INDEX["zswpout"]
 ZSWPWB = INDEX["zswpwb"]  # 6.12 alone prints it

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.allocators import pool as pool_state
-from models.allocators.pool import Allocator, PoolArrays
-from models.backends.backend import BackendModule, BackendSetup
+from models.allocators.pool import Allocator
+from models.backends.backend import BackendModule
 from models.contents.rows import Rows
 from models.memory import state as st
 from models.memory.swap import CLUSTER_SLOTS
@@ -17,13 +15,12 @@ from models.policies.policy import PolicyModule
 from models.registry import resolve
 from models.vmstat import COUNT
 from models.workloads.stream import Process
+from sim.build_backend import build_backend, counters_of, furnish, optional_functions
 from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
 from sim.build_zones import fill_lists, fill_zones, frame_tables, layouts, type_scalars, zone_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
-CLEAN_PER_FRAME = 2  # objects a page of zbud
-POOL_ROOM = 64  # xcfmalloc fills its reserve when it is created
 PTE_BYTES = 8
 FLUSH_PERIOD = 2_000_000_000  # ns, of the cgroups' statistics: Linux 6.12 mm/memcontrol.c
 
@@ -67,6 +64,9 @@ class Plan(NamedTuple):
     start: Start | None = None  # a machine as it was measured
     cpus: int = 1
     watermark_boost_factor: int = 15000
+    own_slots: int = 0  # of swap_slots, those that the backend itself is (zram's); the device's are behind them
+    blocks: int = 0  # pages of the backend's backing device
+    extra_contents: tuple[tuple[Rows, ...], ...] = ()  # of each process, by each further compressor of the backend
 
 
 class ZoneStart(NamedTuple):
@@ -146,8 +146,8 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.PAGE_SIZE] = plan.page_size
     num[st.FRAMES] = num[st.TOTAL_PAGES] = frames
     num[st.LOG_ON] = int(plan.log)
-    num[st.SWAP_TOTAL] = num[st.SWAP_FREE] = max(plan.swap_slots - 1, 0)
-    num[st.CLUSTER] = -1
+    num[st.SWAP_TOTAL] = num[st.SWAP_FREE] = num[st.FIRST_FREE] = max(plan.swap_slots - 1, 0)
+    num[st.CLUSTER] = num[st.CLUSTER + st.SECOND_DEVICE] = -1
     num[st.SCAN_SLOT] = 1
     num[st.PAGE_CLUSTER] = plan.page_cluster
     num[st.ROTATIONAL] = int(plan.rotational)
@@ -166,8 +166,38 @@ def cluster_table(slots: int, num: Array) -> Array:
     clusters = max(-(-slots // CLUSTER_SLOTS), 1)
     table = np.zeros((clusters, 2), np.int32)
     table[:, 1] = np.arange(clusters)
-    num[st.FREE_CLUSTERS_LEN] = clusters if slots else 0
+    first = int(num[st.SECOND_FIRST]) // CLUSTER_SLOTS or clusters
+    num[st.FREE_CLUSTERS_LEN] = first if slots else 0
+    num[st.FREE_CLUSTERS_LEN + st.SECOND_DEVICE] = clusters - first
     return table
+
+
+def slot_table(plan: Plan, num: Array) -> Array:
+    """Swap slots, all free.  A second device begins with a cluster of its own; its header is never used; writes its place into `num`."""
+    own, slots = plan.own_slots, max(plan.swap_slots, 1)
+    if not own or slots == own:
+        return np.zeros((slots, st.SLOT_COLUMNS), np.int32)
+    first = -(-own // CLUSTER_SLOTS) * CLUSTER_SLOTS
+    table = np.zeros((first + slots - own, st.SLOT_COLUMNS), np.int32)
+    table[own : first + 1, st.STATE] = st.SLOT_NONE
+    num[st.SECOND_FIRST], num[st.SCAN_SLOT + st.SECOND_DEVICE] = first, first + 1
+    num[st.FIRST_FREE] = own - 1
+    num[st.SWAP_TOTAL] = num[st.SWAP_FREE] = slots - 2
+    return table
+
+
+def _rows(plan: Plan, contents: ContentRows, num: Array) -> Array:
+    """All sizes; those by the backend's further compressors behind those by the first, in the same order."""
+    tables = [contents.all()]
+    for extra in plan.extra_contents:
+        step = len(tables[0])
+        sizes = tables[0].copy()
+        for item, rows in zip(plan.processes, extra, strict=True):
+            first = contents.add(item.contents.sizes)
+            sizes[first : first + len(rows.sizes)] = rows.sizes
+        tables.append(sizes)
+        num[st.ROWS_STEP] = step
+    return np.concatenate(tables)
 
 
 def build_pages(plan: Plan) -> tuple[Any, Arrays]:
@@ -189,19 +219,19 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     cost = np.zeros(st.COSTS, np.int64)
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]
-    slots = max(plan.swap_slots, 1)
+    slot = slot_table(plan, num)
     arrays = Arrays(
         pte=np.zeros(max(virtual, 1), np.int32),
         version=np.zeros(max(virtual, 1), np.uint16),
         table=np.zeros((virtual // int(num[st.PAGES_PER_TABLE]) + 1, 3), np.int32),
         **tables._asdict(),
         pool_frames=np.zeros(frames, np.int32),
-        slot=np.zeros((slots, st.SLOT_COLUMNS), np.int32),
+        slot=slot,
         slot_cache=np.zeros((2, 64), np.int32),
-        cluster=cluster_table(plan.swap_slots, num),
+        cluster=cluster_table(len(slot) if plan.swap_slots else 0, num),
         zone=zone,
         proc=proc,
-        rows=contents.all(),
+        rows=_rows(plan, contents, num),
         vmstat=np.zeros(COUNT, np.int64),
         num=num,
         cost=cost,
@@ -215,49 +245,6 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     pages = st.make_pages(*arrays)
     fill_zones(pages, zone, tables.block, found)
     return pages, arrays
-
-
-def no_pool() -> PoolArrays:
-    """A pool that nobody asks."""
-    none = np.zeros((1, 1), np.int32)
-    return pool_state.build_pool(none, none, none, np.zeros(1, np.int32), np.zeros(pool_state.NUMBERS, np.int64))
-
-
-def build_pool(plan: Plan, frames: int) -> PoolArrays:
-    """The backend's pool of swapped pages."""
-    if plan.allocator is None:
-        return no_pool()
-    create = plan.allocator.create
-    return create(plan.page_size, frames, max(plan.swap_slots, 1), may_take=POOL_ROOM, **plan.allocator_options)
-
-
-def build_clean_cache(plan: Plan, frames: int, file_pages: int) -> tuple[PoolArrays, tuple[Any, ...]]:
-    """The backend's pool of clean pages, and its part of the arguments of make_backend."""
-    idle = resolve("models.backends.none:invalidate_nothing")
-    ask = resolve("models.backends.none:evict_nothing")
-    files = [item.file.pages for program in plan.files for item in program]
-    if plan.clean_allocator is None:
-        pool, one = no_pool(), np.zeros(1, np.int32)
-        return pool, (pool.pool, idle, idle, ask, idle, idle, one, one, np.zeros((1, 1), np.int32), one)
-    own = plan.clean_allocator
-    handles = CLEAN_PER_FRAME * frames
-    pool = own.create(plan.page_size, frames, handles, **plan.clean_options)
-    clean, owner = np.zeros(file_pages, np.int32), np.zeros(handles, np.int32)
-    functions = own.alloc, own.free, own.evict_begin, own.evict_next, own.evict_done
-    return pool, (pool.pool, *functions, clean, owner, *resolve("models.backends.tmem_files:create")(files))
-
-
-def _clean_functions(backend: BackendModule) -> tuple[Any, ...]:
-    """put, get, flush, flush_file, shrink; of nothing where the backend takes no clean pages."""
-    own = (backend.put, backend.get, backend.flush, backend.flush_file, backend.shrink)
-    nothing = (resolve(f"models.backends.none:{name}") for name in ("store", "get", "invalidate", "invalidate", "get"))
-    return tuple(mine or idle for mine, idle in zip(own, nothing, strict=True))
-
-
-def _counters(plan: Plan, clean_pool: PoolArrays) -> Callable[[Array], dict[str, int]]:
-    """The backend's counters, and those of its clean pages' allocator."""
-    own = plan.clean_allocator
-    return lambda num: plan.backend.counters(num) | (own.counters(clean_pool) if own is not None else {})
 
 
 def _place_residents(plan: Plan, machine: Any) -> None:
@@ -276,21 +263,16 @@ def build(plan: Plan) -> Built:
     """The whole machine."""
     pages, arrays = build_pages(plan)
     frames = int(arrays.num[st.FRAMES])
-    pool = build_pool(plan, frames)
-    idle = resolve("models.backends.none:invalidate_nothing")
-    alloc = plan.allocator.alloc if plan.allocator else idle
-    free = plan.allocator.free if plan.allocator else idle
-    stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
-    clean_pool, clean = build_clean_cache(plan, frames, len(arrays.cache))
-    backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num, *clean)
+    pools, stored, backend = build_backend(plan, frames, len(arrays.slot), len(arrays.cache))
     table, head, policy_num = plan.policy.create(len(arrays.frame), **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     own_check = p.problems
     machine = st.make_machine(
         pages, policy, backend, p.insert, p.remove, p.check, p.evicted, p.putback, p.begin, p.isolate, p.age, p.finish, p.accessed,
-        b.store, b.load, b.invalidate, *_clean_functions(b),
+        b.store, b.load, b.invalidate, *optional_functions(b),
     )  # fmt: skip
+    furnish(plan, arrays, stored, backend, pages)
     _place_residents(plan, machine)
     if plan.start is not None:
         fill_lists(pages, plan.start.zones)
@@ -306,9 +288,9 @@ def build(plan: Plan) -> Built:
         arrays=arrays,
         policy_num=policy_num,
         backend_num=stored.num,
-        backend_counters=_counters(plan, clean_pool),
-        pool=pool,
-        clean_pool=clean_pool,
+        backend_counters=counters_of(plan, *pools),
+        pool=pools[0],
+        clean_pool=pools[1],
         pool_stat=plan.allocator.stat if plan.allocator else None,
         has_pool=plan.allocator is not None,
         list_problems=None if own_check is None else lambda arrays: own_check(table, head, policy_num, arrays),

@@ -18,7 +18,14 @@ MOST_FILE_PAGES = (1 << 31) - 1
 ADVICE_FLAGS = {"normal": 0, "random": fi.RANDOM, "sequential": fi.SEQUENTIAL}
 SECOND_IN_CENTI = 10_000_000  # ns
 FIRST_BANDWIDTH = 100 << 20  # bytes/s, until the device's is measured: Linux 6.1 mm/backing-dev.c
-SEEKS = {fi.NODE_CACHE: 0, fi.INODE_CACHE: 2, fi.BUFFER_CACHE: -1, fi.DENTRY_CACHE: 2, fi.KMALLOC_CACHE: -1, fi.CLEAN_PAGES: 2}
+SEEKS = {
+    fi.NODE_CACHE: 0,
+    fi.INODE_CACHE: 2,
+    fi.BUFFER_CACHE: -1,
+    fi.DENTRY_CACHE: 2,
+    fi.KMALLOC_CACHE: -1,
+    fi.CLEAN_PAGES: 2,
+}  # others: -1
 
 
 class FilePlan(NamedTuple):
@@ -129,10 +136,11 @@ def _check_area(name: str, area: Area, pages: int, program: Sequence[FilePlan]) 
 def slab_table(page_size: int, clean_cache: bool) -> Array:
     """Empty slab caches; the clean cache's shrinker only where there is one."""
     table = np.zeros((len(fi.SLAB_NAMES), fi.SLAB_COLUMNS), np.int64)
-    for cache, (size, seeks) in enumerate(zip(fi.SLAB_BYTES, SEEKS.values(), strict=True)):
+    for cache, size in enumerate(fi.SLAB_BYTES):
+        seeks = SEEKS.get(cache, -1)
         table[cache, fi.PER_PAGE] = page_size // size if size else 1
         table[cache, fi.SEEKS] = seeks if clean_cache or cache != fi.CLEAN_PAGES else -1
-        table[cache, fi.RECLAIMABLE] = int(cache != fi.KMALLOC_CACHE)
+        table[cache, fi.RECLAIMABLE] = int(cache in SEEKS and cache != fi.KMALLOC_CACHE)
     return table
 
 

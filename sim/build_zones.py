@@ -147,7 +147,6 @@ def type_scalars(num: Array, plan: Plan, zone: Array) -> None:
     if pool is not None:
         types[st.POOL] = st.MOVABLE if pool.movable_request else st.UNMOVABLE
         num[st.POOL_MIGRATABLE] = int(pool.migratable)
-    num[st.POOL_BY_RECLAIMER] = int(plan.backend.reclaimers_pool)
     num[st.BOOST_FACTOR] = plan.watermark_boost_factor
     num[st.AVOID_MIXING] = int(zone[2, st.MANAGED] > 0)
 

@@ -41,13 +41,8 @@ EXTRA: dict[str, str] = {
 }
 
 IDENTITIES: tuple[str, ...] = (
-<<<<<<< HEAD
     "frames = kernel_frames + nr_free_pages + listed_free + nr_active_anon + nr_inactive_anon + nr_active_file + nr_inactive_file"
     " + nr_page_table_pages + slab_frames + pool_frames + nr_mlock",
-=======
-    "frames = nr_free_pages + listed_free + nr_active_anon + nr_inactive_anon + nr_active_file + nr_inactive_file"
-    " + nr_page_table_pages + slab_frames + pool_frames + kernel_frames",
->>>>>>> frames6
     "nr_free_pages = zones_free",
     "nr_file_pages = nr_active_file + nr_inactive_file + nr_swapcached",
     "slab_frames = nr_slab_reclaimable + nr_slab_unreclaimable",

@@ -24,6 +24,7 @@ from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
 from sim.actors.kreclaimd import Kreclaimd
 from sim.actors.kswapd import Kswapd
+from sim.actors.kworker import Kworker
 from sim.actors.sampler import Sampler
 from sim.actors.task import Task
 from sim.build import Plan, build
@@ -123,6 +124,19 @@ def _start_kreclaimd(vm: Vm, settings: ColdAge) -> None:
     vm.env.process(vm.kreclaimd.watch())
 
 
+def _start_backend(vm: Vm, config: Config) -> None:
+    """The backend's worker, its backing device, and what is done to it during the run."""
+    if resolve(config.backend.entry.target).pick is not None:
+        vm.kworker = Kworker(vm)
+        vm.env.process(vm.kworker.run())
+    options = config.backend.options
+    vm.backing = vm.disks.get(options.get("backing_dev") or "")
+    if options.get("commands"):
+        from sim.actors.zram import start_commands
+
+        start_commands(vm, options["commands"])
+
+
 def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[Vm, list[list[Task]]]:
     """A VM at time 0 with its device, kswapd and tasks."""
     machine = config.machine
@@ -135,6 +149,7 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     vm.env.process(vm.kswapd.run())
     vm.flusher = Flusher(vm)
     vm.env.process(vm.flusher.run())
+    _start_backend(vm, config)
     if config.reclaim.cold_age is not None:
         _start_kreclaimd(vm, config.reclaim.cold_age)
     groups = _tasks(vm, workloads)

@@ -54,6 +54,13 @@ def _compressor(config: Config) -> Compressor:
     return resolve(part.entry.target)(part.options)  # type: ignore[no-any-return]
 
 
+def _extra_compressors(config: Config) -> list[Compressor]:
+    """Those that the backend has beside the first."""
+    parts = resolve(config.backend.entry.target).extra_compressors
+    found = parts(config.backend.options) if parts is not None else ()
+    return [resolve(part.entry.target)(part.options) for part in found]
+
+
 def _contents(config: Config, replication: int, compressor: Compressor) -> list[Rows]:
     """The rows of each workload's pages; equal contents with no randomness in them are made once."""
     made: dict[str, Rows] = {}
@@ -69,6 +76,15 @@ def _contents(config: Config, replication: int, compressor: Compressor) -> list[
             made[key] = resolve(part.entry.target)(part.options, context)
         rows.append(made[key])
     return rows
+
+
+def _allocator_options(backend: BackendModule, config: Config, allocator: Part | None) -> dict[str, Any]:
+    """Its settings; `version: auto` is the one that comes with the backend."""
+    if allocator is None:
+        return {}
+    if backend.allocator_version is None or allocator.options.get("version") != "auto":
+        return allocator.options
+    return {**allocator.options, "version": backend.allocator_version(config.backend.options, config.machine.kernel)}
 
 
 def _clean_allocator(backend: BackendModule, config: Config) -> Part | None:
@@ -178,6 +194,9 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
     device = devices[config.swap.device] if config.swap else None
     sysctl = machine.sysctl
     allocator = pooled[0] if pooled else None
+    own_slots = backend.disksize(config.backend.options) // machine.page_size if backend.disksize is not None else 0
+    backing = config.backend.options.get("backing_dev")
+    extra = [_contents(config, replication, other) for other in _extra_compressors(config)]
     clean = _clean_allocator(backend, config) if any(files) else None
     plan = Plan(
         memory=machine.memory,
@@ -195,14 +214,19 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
             for number, (workload, rows) in enumerate(zip(programs, contents, strict=True))
             for process in workload.program.processes
         ],
-        swap_slots=config.swap.size // machine.page_size if config.swap else 0,
+        swap_slots=own_slots + (config.swap.size // machine.page_size if config.swap else 0),
+        own_slots=own_slots,
+        blocks=devices[backing].queue.capacity // machine.page_size if backing else 0,
+        extra_contents=tuple(
+            tuple(rows for workload, rows in zip(programs, found, strict=True) for _ in workload.program.processes) for found in extra
+        ),
         rotational=bool(device is not None and device.rotational),
         policy=resolve(config.reclaim.policy.entry.target),
         policy_options=config.reclaim.policy.options,
         backend=backend,
         backend_options=config.backend.options,
         allocator=resolve(allocator.entry.target) if allocator else None,
-        allocator_options=allocator.options if allocator else {},
+        allocator_options=_allocator_options(backend, config, allocator),
         log=log,
         files=tuple(files),
         filesystem=Filesystem(*(getattr(config.filesystem, name) for name in Filesystem._fields)),

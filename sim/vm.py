@@ -16,7 +16,7 @@ from simpy import Environment, Event
 from models.memory import file_state as fi
 from models.memory import solo
 from models.memory import state as st
-from models.memory.op_state import SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, STEP_SHIFT
+from models.memory.op_state import SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_POOL, SIGNAL_WAKE, STEP_SHIFT
 from models.memory.steps import io_done
 from sim.actors.cpus import Cpus
 from sim.actors.disk import Disk
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sim.actors.flusher import Flusher
     from sim.actors.kreclaimd import Kreclaimd
     from sim.actors.kswapd import Kswapd
+    from sim.actors.kworker import Kworker
     from sim.actors.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -111,6 +112,8 @@ class Vm:
         self.file_shift: list[int] = (file[:, fi.DEVICE_PAGE] - file[:, fi.FIRST]).tolist()  # from there to its place on the device
         self.kswapd: Kswapd | None = None
         self.flusher: Flusher | None = None
+        self.kworker: Kworker | None = None  # of the backend, where it writes to the device
+        self.backing: Disk | None = None  # zram's backing device
         self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
@@ -145,14 +148,22 @@ class Vm:
             self.num[fi.FLUSH] = 0
             if self.flusher is not None:
                 self.flusher.wake(wanted)
+        if step & SIGNAL_POOL:
+            self.num[st.POOL_WORK] = 0
+            if self.kworker is not None:
+                self.kworker.queue()
         if self.after_every_step is not None:
             self.after_every_step()
 
     def _place(self, first: int, files: int) -> tuple[Disk, int]:
         """The device of a slot or file page, and where on it that is."""
         if not files:
+            handle = int(self.arrays.slot[first, st.HANDLE])
+            if handle <= st.ON_DEVICE:
+                assert self.backing is not None, "zram's backing device is missing"
+                return self.backing, st.ON_DEVICE - handle
             assert self.swap is not None, "swap I/O without a swap device"
-            return self.swap, self.swap_base + first
+            return self.swap, self.swap_base + first - int(self.num[st.SECOND_FIRST])
         assert self.files is not None, "file I/O without a device for files"
         return self.files, first + self.file_shift[bisect_right(self.file_first, first) - 1]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.memory import file_state as fi
-from models.memory.slab import grow, release, shrink_cache
+from models.memory.shrinkers import shrink_cache
+from models.memory.slab import grow, release
 from models.workloads.stream import FREAD, FWRITE, File
 from sim.build_files import Filesystem
 from tests.file_kit import Direct

@@ -158,6 +158,10 @@ class Allocator(NamedTuple):
     movable_request, migratable                      its pages are asked for as movable ones (zsmalloc); memory compaction can move
                                                      them (zsmalloc, z3fold)
     answers                                          how `replay` prints what the original reports; None: not for `replay`
+    compactable(pool) -> pages                       compiled; what a compaction could free now, where a shrinker asks for it
+    size_class(pool, size) -> number                 compiled; of the class that an object of this size goes to, ascending
+    huge_size(page_size, **options) -> bytes         plain Python; from this size on the owner does best to store a page as it is
+    slabs                                            (bytes, place in num, divisor) of each kind of object that it has in slab memory
     layout                                           PAGES: a block lies in its page.  CROSSING: it may go on in the page that was
                                                      taken next (zsmalloc).  SLIDING: the same, and objects slide together at no
                                                      cost (a bound, no design)
@@ -188,3 +192,7 @@ class Allocator(NamedTuple):
     movable_request: bool = False
     migratable: bool = False
     layout: int = PAGES
+    compactable: Any = None
+    size_class: Any = None
+    huge_size: Callable[..., int] | None = None
+    slabs: tuple[tuple[int, int, int], ...] = ()

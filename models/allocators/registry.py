@@ -56,10 +56,10 @@ _ZSMALLOC = (
         "version",
         "choice",
         "",
-        "v6.12",
-        "Linux whose rules these are: v6.1, or v6.12 for 6.4 and later",
+        "auto",
+        "Linux whose rules these are: v6.1, or v6.12 for 6.4 and later; auto = zswap's and zram's own, and v6.12 elsewhere",
         "Linux 6.1 and 6.12 mm/zsmalloc.c",
-        choices=("v6.1", "v6.12"),
+        choices=("auto", "v6.1", "v6.12"),
     ),
     Option(
         "chain",

@@ -620,4 +620,5 @@ Z3FOLD = Allocator(
     evict_done,
     Answers(_title, statistics=_statistics, compact=no_compaction_told, reclaim=_reclaim),
     migratable=True,
+    slabs=((TABLE_BYTES, META_OUTSIDE, TABLE_BYTES),),
 )

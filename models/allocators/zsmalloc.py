@@ -51,6 +51,7 @@ from models.allocators.zsmalloc_classes import (
     V6_1,
     SizeClass,
     Version,
+    first_huge_size,
     quarters,
     size_classes,
     slots_at_most,
@@ -94,6 +95,7 @@ from models.allocators.zspages import (
     USED,
     ZSPAGE,
     ZSPAGE_BYTES,
+    ZSPAGES,
     empty_slot,
     file_zspage,
     fullest,
@@ -201,6 +203,15 @@ def blocks(pool, handle, out):
     return 1
 
 
+@compiled(int64(pool_t, int64))
+def size_class(pool, size):
+    """Number of the class that an object of this size goes to."""
+    head, num = pool.head, pool.num
+    above = max(size + num[ADDED] - SMALLEST, 0)
+    c = int64(head[min((above + (1 << num[STEP_SHIFT]) - 1) >> num[STEP_SHIFT], num[LAST_SLOT])])
+    return int64(head[c + NUMBER])
+
+
 # --- making a pool -----------------------------------------------------------------------------------------------------
 
 
@@ -256,10 +267,10 @@ def _build(
 
 
 def create(
-    page_size: int, max_pages: int, max_objects: int, *, version: str = "v6.12", chain: int | str = "auto", may_take: int = 0
+    page_size: int, max_pages: int, max_objects: int, *, version: str = "auto", chain: int | str = "auto", may_take: int = 0
 ) -> PoolArrays:
     """An empty pool of 6.1, or of 6.4 and later (as of 6.12); takes no page before the first `alloc`."""
-    if version not in ("v6.1", "v6.12") or not (chain == "auto" or (isinstance(chain, int) and chain in CHAINS)):
+    if version not in ("auto", "v6.1", "v6.12") or not (chain == "auto" or (isinstance(chain, int) and chain in CHAINS)):
         raise InputError(f"zsmalloc: version {version!r}, chain {chain!r}; known are v6.1, v6.12; auto and 4 to 16")
     old = version == "v6.1"
     if old and chain not in ("auto", MOST_PAGES):
@@ -277,6 +288,11 @@ def create(
         ZSPAGE_BYTES: DESCRIPTOR_BYTES,
     }
     return _build(made, groups, classes, position, page_size, max_pages, max_objects, own)
+
+
+def huge_size(page_size: int, *, version: str = "auto", chain: int | str = "auto") -> int:
+    """Smallest request that is huge (see zsmalloc_classes)."""
+    return first_huge_size(V6_1 if version == "v6.1" else v6_12(CHAIN if chain == "auto" else int(chain)), page_size)
 
 
 def create_3_6(page_size: int, max_pages: int, max_objects: int, *, may_take: int = 0) -> PoolArrays:
@@ -362,6 +378,10 @@ ZSMALLOC = Allocator(
     layout=CROSSING,
     movable_request=True,
     migratable=True,
+    compactable=compactable,
+    size_class=size_class,
+    huge_size=huge_size,
+    slabs=((HANDLE, OBJECTS, 1), (DESCRIPTOR_BYTES, ZSPAGES, 1)),
 )
 ZSMALLOC_3_6 = Allocator(
     create_3_6,

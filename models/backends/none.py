@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import int64
 
-from models.allocators.pool import pool_t
+from models.allocators.pool import EINVAL, pool_t
 from models.backends.backend import BackendArrays, BackendModule, BackendSetup
 from models.jit import compiled
 from models.memory.state import backend_t, pages_t
@@ -45,6 +45,18 @@ NONE = BackendModule(create, lambda options: None, store, load, invalidate, lamb
 def invalidate_nothing(pool, value):
     """Stands where a pool's alloc and free would, in a machine without a pool."""
     return -1
+
+
+@compiled(int64(backend_t, pages_t, int64))
+def pick(backend, pages, who):
+    """No entry is written back."""
+    return -1
+
+
+@compiled(int64(pool_t))
+def cannot_evict(pool):
+    """Stands where the eviction of an allocator would that has none."""
+    return -EINVAL
 
 
 @compiled(int64(pool_t))

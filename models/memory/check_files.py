@@ -133,7 +133,8 @@ def _slab(a: Any, kind: np.ndarray) -> list[str]:
     objects = a.slab[:, fi.OBJECTS]
     loose = np.isin(np.arange(len(held)), (fi.NODE_CACHE, fi.BUFFER_CACHE))  # their pages go back only when they are empty by chance
     most = np.where(loose & (objects > 0), held, -(-objects // a.slab[:, fi.PER_PAGE]))
-    if (objects < 0).any() or (held > most).any():
+    own = slice(0, fi.BACKEND_CACHES)  # the others never give a page back
+    if (objects < 0).any() or (held[own] > most[own]).any():
         bad.append("a slab cache has a page too many, or objects fewer than none")
     if int((a.frame[kind == st.FILE, st.FLAGS] & st.BUFFERS != 0).sum()) != a.slab[fi.BUFFER_CACHE, fi.OBJECTS]:
         bad.append("buffer heads are not those of the pages that have some")

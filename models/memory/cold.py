@@ -16,7 +16,7 @@ from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note, settle_pool, spend
 from models.memory.op_state import DONE, SLICE
-from models.memory.reclaim import content_size, evict, unmap
+from models.memory.reclaim import evict, store_content, unmap
 from models.memory.rmap import process_of
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Wide, machine_t, pages_t
@@ -127,10 +127,7 @@ def store_page(m, num, f, p):
     spend(pages, st.BY_COLD, pages.cost[st.C_UNMAP])
     unmap(pages, process, f, s)
     if int64(frame[f, st.FLAGS]) & st.DIRTY or slot[s, st.HANDLE] == 0:
-        size = content_size(pages, process, p)
-        if size == 0:
-            size = -pages.proc[process, st.SAME_SIZE]
-        if not m.store(m.backend, pages, s, size):
+        if store_content(m, process, p, s) != st.STORED:
             num[REFUSED] += 1
             map_again(m, process, p, f, s if own < 0 else int64(-1), entry)
             return 0

@@ -16,13 +16,14 @@ from models.memory.latency import finish_fault
 from models.memory.op_state import DONE, NEED_RECLAIM, S_FAULT_KIND, S_FAULT_START, S_WAIT_MEMORY, S_WAIT_SLOT, WAIT_PAGE, WAIT_READ
 from models.memory.state import Numbers, machine_t, pages_t
 from models.memory.swap import (
+    cache_slot,
     commit_readahead,
-    enter_swap_cache,
     leave_swap_cache,
     plan_readahead,
     readahead_hit,
     release_slot,
     swap_is_full,
+    take_shadow,
 )
 from models.memory.tables import add_table_entry, table_block
 from models.vmstat import (
@@ -36,6 +37,7 @@ from models.vmstat import (
     PGREUSE,
     SWAP_RA,
     SWAP_RA_HIT,
+    SWPIN_ZERO,
 )
 
 
@@ -102,6 +104,18 @@ def queue_read(pages, first, count):
     num[st.RING] += 1
 
 
+@compiled(int64(machine_t, int64))
+def load_copy(m, s):
+    """Fill a frame with what is held of the slot without a device; 0 if nothing is."""
+    pages = m.pages
+    handle = int64(pages.slot[s, st.HANDLE])
+    if handle == st.ZERO_PAGE:
+        pages.vmstat[SWPIN_ZERO] += 1
+        spend(pages, st.BY_FAULT, pages.cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
+        return 1
+    return 1 if handle != 0 and m.load(m.backend, pages, s) >= 0 else 0
+
+
 @outlined(int64(machine_t, int64, int64))
 def read_slot(m, s, ahead):
     """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device."""
@@ -111,21 +125,17 @@ def read_slot(m, s, ahead):
     if f < 0:
         return -1
     spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])
-    p = int64(slot[s, st.OWNER])
-    pages.frame[f, st.PAGE] = p
-    shadow = int64(-1)
-    if slot[s, st.SHADOW] > 0:
-        shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | int64(slot[s, st.SHADOW_FLAG])
-        slot[s, st.SHADOW] = 0
-    enter_swap_cache(pages, f, s, p)
-    m.insert(m.policy, pages, f, shadow)
+    p = cache_slot(m, f, s)
     if ahead:
         pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.RECLAIM
         pages.vmstat[SWAP_RA] += 1
         note(pages, st.E_READAHEAD, p, f, s, 0)
-    if slot[s, st.HANDLE] > 0 and m.load(m.backend, pages, s) >= 0:
+    if load_copy(m, s):
         note(pages, st.E_LOAD, p, f, s, int64(slot[s, st.STORED_SIZE]))
+        if slot[s, st.HANDLE] == 0:  # an exclusive load: memory has the only copy now
+            pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.DIRTY
         return 0
+    pages.num[st.SWAPINS] += 1
     pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.LOCKED
     note(pages, st.E_READ, p, f, s, 0)
     return 1
@@ -162,16 +172,9 @@ def read_in(m, stream, process, p):
     return DONE
 
 
-@compiled(void(machine_t, int64, int64, int64, int64))
-def map_swapped(m, process, p, f, write):
-    """Map a swap-cache page; its slot is given up on a write, or when swap is more than half full."""
-    pages = m.pages
-    flags = int64(pages.frame[f, st.FLAGS])
-    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages)):
-        s = int64(pages.frame[f, st.SLOT]) - 1
-        leave_swap_cache(pages, f)
-        release_slot(m, s)
-        pages.frame[f, st.FLAGS] = flags | st.DIRTY
+@compiled(void(pages_t, int64, int64, int64, int64))
+def map_frame(pages, process, p, f, write):
+    """Map a page that came back."""
     bits = st.PTE_PRESENT | st.PTE_ACCESSED | (st.PTE_WRITE | st.PTE_DIRTY if write else 0)
     if pages.num[st.KERNEL_612]:
         bits |= st.PTE_WRITE  # an exclusive page is mapped writable even by a read, and keeps its slot until it is swapped out again
@@ -181,11 +184,50 @@ def map_swapped(m, process, p, f, write):
     pages.proc[process, st.SWAPPED] -= 1
 
 
+@compiled(void(machine_t, int64, int64, int64, int64))
+def map_swapped(m, process, p, f, write):
+    """Map a swap-cache page; its slot is given up on a write, or when swap is more than half full."""
+    pages = m.pages
+    flags = int64(pages.frame[f, st.FLAGS])
+    s = int64(pages.frame[f, st.SLOT]) - 1
+    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages) or pages.slot[s, st.HANDLE] <= st.ON_DEVICE):
+        leave_swap_cache(pages, f)
+        release_slot(m, s)
+        pages.frame[f, st.FLAGS] = flags | st.DIRTY
+    map_frame(pages, process, p, f, write)
+
+
+@outlined(int64(machine_t, Numbers, int64, int64, int64))
+def synchronous_fault(m, stream, process, p, write):
+    """Read a slot of a synchronous device straight into a new page, beside the swap cache; the slot is given up (mm/memory.c)."""
+    pages = m.pages
+    f = ask_frame(pages, st.ANON)
+    if f < 0:
+        return NEED_RECLAIM
+    s = -int64(pages.pte[p]) - 1
+    stream[S_FAULT_KIND] = st.H_MAJOR
+    pages.vmstat[PGMAJFAULT] += 1
+    cost = pages.cost
+    spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_MAJOR] + cost[st.C_ALLOC])
+    pages.frame[f, st.PAGE] = p
+    m.insert(m.policy, pages, f, take_shadow(pages, s))
+    load_copy(m, s)
+    note(pages, st.E_LOAD, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
+    release_slot(m, s)
+    map_frame(pages, process, p, f, write)
+    pages.vmstat[PGFAULT] += 1
+    note(pages, st.E_SWAPIN, p, f, s, 1)
+    finish_fault(pages, stream, st.H_MAJOR)
+    return DONE
+
+
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
 def swap_fault(m, stream, process, p, write):
     """A fault on a swapped-out page."""
     pages = m.pages
     s = -int64(pages.pte[p]) - 1
+    if s < pages.num[st.SYNC_SLOTS] and pages.slot[s, st.CACHED] == 0 and pages.slot[s, st.HANDLE] > st.ON_DEVICE:
+        return synchronous_fault(m, stream, process, p, write)
     if pages.slot[s, st.CACHED] == 0 and read_in(m, stream, process, p) == NEED_RECLAIM:
         return NEED_RECLAIM
     f = int64(pages.slot[s, st.CACHED]) - 1

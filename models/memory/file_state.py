@@ -34,11 +34,18 @@ OPEN_COLUMNS = 9
 OPEN_FILES = 64  # records that a process has at most: another file takes the place of one with the same remainder
 
 # --- slab: columns of one slab cache (int64) ------------------------------------------------------------------------
-OBJECTS, PAGES, PER_PAGE, SEEKS, DEFERRED, LAST_FRAME, RECLAIMABLE = range(7)
-SLAB_COLUMNS = 7  # LAST_FRAME: frame + 1 of the page got last (the others hang on NEXT); SEEKS -1: no shrinker
+OBJECTS, PAGES, PER_PAGE, SEEKS, DEFERRED, LAST_FRAME, RECLAIMABLE, SOURCE, DIVIDE = range(9)
+SLAB_COLUMNS = 9  # LAST_FRAME: frame + 1 of the page got last (the others hang on NEXT); SEEKS -1: no shrinker
+# SOURCE: the objects are a number of the backend's pool (its place + 1), by DIVIDE, or of the backend (minus its place and 1); 0: neither
 NODE_CACHE, INODE_CACHE, BUFFER_CACHE, DENTRY_CACHE, KMALLOC_CACHE, CLEAN_PAGES = range(6)  # the last: a clean cache's shrinker
-SLAB_NAMES = ("radix_tree_node", "ext4_inode_cache", "buffer_head", "dentry", "kmalloc", "clean cache")
-SLAB_BYTES = (576, 1080, 104, 192, 256, 0)  # of an object, Linux 6.1 x86-64
+POOL_PAGES, POOL_ENTRIES = 6, 7  # shrinkers of the backend's pool: compaction, and entries that can be written back
+BACKEND_CACHES = 8  # the first of those whose objects are the backend's and its pool's, which may grow and never give a page back
+SLAB_NAMES = (
+    *("radix_tree_node", "ext4_inode_cache", "buffer_head", "dentry", "kmalloc", "clean cache"),
+    *("mm-zspool", "mm-zswap", "zswap_entry", "zs_handle", "zspage", "zram_table"),
+)
+SLAB_BYTES = (576, 1080, 104, 192, 256, 0, 0, 0, 64, 8, 56, 4096)  # of an object, Linux 6.1 x86-64
+ENTRY_CACHE, HANDLE_CACHE, ZSPAGE_CACHE, TABLE_CACHE = range(8, 12)
 
 # --- num: scalars of page cache and writeback (int64), behind those of models.memory.state ---------------------------
 FLUSH = 32  # the flusher is wanted: FLUSH_BACKGROUND, FLUSH_ALL

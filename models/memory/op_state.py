@@ -15,7 +15,8 @@ DONE, SLICE, WAIT_PAGE, WAIT_READ, NEED_RECLAIM, WOKE, OP, PASS_END, THROTTLE, O
 # A step returns one number, since each look at an array costs Python 0.1 us: code, signals, and above them the ns it took
 CODE_MASK = 15
 SIGNAL_OUTPUT, SIGNAL_WAKE, SIGNAL_FLUSH = 16, 32, 64  # the I/O ring or the log holds something; kswapd, the flusher are to be woken
-SIGNALS = SIGNAL_OUTPUT | SIGNAL_WAKE | SIGNAL_FLUSH
+SIGNAL_POOL = 128  # so is the backend's worker
+SIGNALS = SIGNAL_OUTPUT | SIGNAL_WAKE | SIGNAL_FLUSH | SIGNAL_POOL
 STEP_SHIFT = 8
 
 # --- stream.num: one process's reading of its op stream (int64) ------------------------------------------------------

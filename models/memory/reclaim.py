@@ -11,46 +11,28 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
+from models.memory.content import content_size
 from models.memory.dirty import write_one
 from models.memory.filemap import unmap_page
 from models.memory.frames import give_frame, note, settle_pool, spend
 from models.memory.pagecache import file_of, forget_page
+from models.memory.pool_writeback import work_now
+from models.memory.reclaim_io import queue_write
 from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
-from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
+from models.memory.swap import enter_swap_cache, forget_copy, leave_swap_cache, release_slot, swap_is_full, take_slot
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_VMSCAN_IMMEDIATE_RECLAIM,
     NR_VMSCAN_WRITE,
-    NR_WRITEBACK,
-    NR_ZONE_WRITE_PENDING,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
     PGSCAN_KSWAPD,
     PGSTEAL_ANON,
     PGSTEAL_DIRECT,
     PGSTEAL_KSWAPD,
-    PSWPOUT,
+    SWPOUT_ZERO,
 )
-
-PLUG = 126  # neighbouring writes merged into one request at most (a plugged list of requests)
-
-
-@compiled(int64(pages_t, int64, int64))
-def content_size(pages, process, p):
-    """Compressed size of a page's present content, bytes; 0 is same-filled, page size or more does not compress.
-
-    A page never written holds zeros, unless the contents are the recorded history of these very pages (stride 0).
-    """
-    proc = pages.proc
-    written = int64(pages.version[p])
-    rows = proc[process, st.ROWS]
-    stride = proc[process, st.STRIDE]
-    if rows == 0 or (written == 0 and stride != 0):
-        return 0
-    version = max(written - 1, 0)
-    row = min(version, proc[process, st.VERSIONS] - 1) * rows + (p - proc[process, st.FIRST_PAGE] + version * stride) % rows
-    return int64(pages.rows[proc[process, st.ROW_FIRST] + row])
 
 
 @compiled(void(pages_t, int64, int64, int64))
@@ -71,47 +53,49 @@ def unmap(pages, process, f, s):
     note(pages, st.E_UNMAP, p, f, s, 0)
 
 
-@compiled(void(pages_t, int64, int64))
-def queue_write(pages, f, s):
-    """Ask for a device write of a slot; the page is under writeback until it ends, then first in line."""
-    num, ring = pages.num, pages.ring
-    last = num[st.RING] - 1
-    joins = last >= 0 and ring[last, st.IO_WRITE] and not ring[last, st.IO_FILE]
-    if joins and ring[last, st.IO_FIRST] + ring[last, st.IO_COUNT] == s and ring[last, st.IO_COUNT] < PLUG:
-        ring[last, st.IO_COUNT] += 1
-    else:
-        row = ring[last + 1]
-        row[st.IO_TIME] = num[st.CLOCK]
-        row[st.IO_WRITE] = 1
-        row[st.IO_FIRST] = s
-        row[st.IO_COUNT] = 1
-        row[st.IO_FILE] = 0
-        num[st.RING] += 1
-    pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WRITEBACK | st.RECLAIM
-    pages.vmstat[PSWPOUT] += 1
-    pages.vmstat[NR_WRITEBACK] += 1
-    pages.vmstat[NR_ZONE_WRITE_PENDING] += 1
+@compiled(int64(machine_t, int64, int64, int64))
+def store_content(m, process, p, s):
+    """Offer the present content of virtual page p to the backend; its verdict.  6.12 keeps zero pages in a bit map of the device."""
+    pages = m.pages
+    slot = pages.slot
+    size = content_size(pages, process, p)
+    if size == 0:
+        if pages.num[st.KERNEL_612]:
+            if slot[s, st.HANDLE] != 0:
+                forget_copy(m, s)
+            slot[s, st.HANDLE] = st.ZERO_PAGE
+            slot[s, st.STORED_SIZE] = 0
+            pages.vmstat[SWPOUT_ZERO] += 1
+            return st.STORED
+        size = -pages.proc[process, st.SAME_SIZE]  # negative: same-filled, and what a backend that does not look makes of it
+    if slot[s, st.HANDLE] == st.ZERO_PAGE:
+        slot[s, st.HANDLE] = 0
+    return m.store(m.backend, pages, s, size)
 
 
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
 def write_out(m, ctx, process, f, s):
-    """Store a dirty page in the backend (1: it can be freed now) or start writing it to the device (0)."""
+    """Store a dirty page in the backend or start writing it to the device; returns the backend's verdict.
+
+    A page whose write failed stays dirty in the swap cache and keeps its place on the inactive list (mm/page_io.c, mm/vmscan.c).
+    """
     pages = m.pages
     frame = pages.frame
     p = int64(frame[f, st.PAGE])
     frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.DIRTY
     pages.vmstat[NR_VMSCAN_WRITE] += 1
     ctx[st.X_STORED_OR_WRITTEN] += 1
-    size = content_size(pages, process, p)
-    if size == 0:
-        size = -pages.proc[process, st.SAME_SIZE]  # negative: same-filled, and what a backend that does not look makes of it
-    if m.store(m.backend, pages, s, size):
+    verdict = store_content(m, process, p, s)
+    if verdict == st.STORED:
         note(pages, st.E_STORE, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
-        return 1
+        return st.STORED
+    if verdict != st.REFUSED:
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.DIRTY
+        return verdict
     note(pages, st.E_WRITE, p, f, s, 0)
     spend(pages, st.BY_IO, pages.cost[st.C_SUBMIT])
     queue_write(pages, f, s)
-    return 0
+    return st.REFUSED
 
 
 @outlined(void(machine_t, int64, int64))
@@ -176,9 +160,11 @@ def reclaim_anonymous(m, ctx, f, purpose):
     process = process_of(pages, p)
     spend(pages, purpose, pages.cost[st.C_UNMAP])
     unmap(pages, process, f, s)
-    if int64(frame[f, st.FLAGS]) & st.DIRTY and write_out(m, ctx, process, f, s) == 0:
-        put_back(m, f, st.KEEP)
-        return 0
+    if int64(frame[f, st.FLAGS]) & st.DIRTY:
+        verdict = write_out(m, ctx, process, f, s)
+        if verdict != st.STORED:
+            put_back(m, f, st.ACTIVATE if verdict == st.KEPT else st.KEEP)
+            return 0
     spend(pages, purpose, pages.cost[st.C_FREE])
     pages.stolen[ctx[st.X_WHO], 2 * pages.proc[process, st.GROUP]] += 1
     evict(m, f, s)
@@ -270,6 +256,8 @@ def reclaim_batch(m, ctx, n):
         is_file = 1
     for i in range(n):
         freed += reclaim_page(m, ctx, int64(pages.window[base + i]), purpose)
+        if pages.num[st.POOL_WORK] and not pages.num[st.WORKER_BUSY]:
+            work_now(m)
     if is_file and ctx[st.X_UNQUEUED] - before == n:
         pages.num[fi.FLUSH] |= fi.FLUSH_ALL
     vmstat = pages.vmstat

@@ -13,9 +13,9 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import TOP, node_balanced, spend
-from models.memory.op_state import DONE, OOM, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
+from models.memory.op_state import DONE, OOM, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_POOL, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.reclaim import reclaim_batch
-from models.memory.slab import shrink_slab
+from models.memory.shrinkers import shrink_slab
 from models.memory.state import Numbers, machine_t, pages_t
 from models.vmstat import NR_ACTIVE_ANON, NR_ACTIVE_FILE, NR_INACTIVE_ANON, NR_INACTIVE_FILE, NR_ZONE_WRITE_PENDING
 
@@ -37,6 +37,8 @@ def report(pages, code, began):
         signals |= SIGNAL_WAKE
     if num[fi.FLUSH]:
         signals |= SIGNAL_FLUSH
+    if num[st.POOL_WORK]:
+        signals |= SIGNAL_POOL
     return (num[st.CLOCK] - began) << STEP_SHIFT | signals | code
 
 

@@ -1,23 +1,23 @@
-"""Slab memory: frames that the kernel's own objects take, and the shrinkers that free some under pressure.
+"""Slab memory: frames that the kernel's own objects take.  The shrinkers that free some are in models.memory.shrinkers.
 
-Linux 6.1 mm/vmscan.c (how much of a cache a reclaim pass scans), fs/inode.c, fs/dcache.c, mm/workingset.c (what is freeable).
 Simplification: objects of a cache are packed, so a page is free as soon as the objects fit into one page less.  Buffer heads and tree
 nodes die with pages of files, anywhere in the cache: their pages go back only as chance empties them (*measured*: in the guests of
-shared/groundtruth they hardly do).
+the ground truth they hardly do).  Those of the backend and its pool come and go in no order either, and a page that was once needed is
+never given back (*measured*: the guests' slab memory stays at its peak).
 """
 
 from __future__ import annotations
 
 from numba import int64, void
 
+from models.allocators import pool as ps
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.frames import ask_typed, give_frame, settle_pool, spend, take_last
-from models.memory.state import machine_t, pages_t
-from models.vmstat import NR_INACTIVE_ANON, NR_SLAB_RECLAIMABLE, SLABS_SCANNED, WORKINGSET_NODERECLAIM, WORKINGSET_NODES
+from models.memory.frames import ask_typed, give_frame, spend, take_last
+from models.memory.state import backend_t, pages_t
+from models.vmstat import NR_SLAB_RECLAIMABLE, NR_ZSPAGES
 
-BATCH = 128  # SHRINK_BATCH
 PART_BITS = 20  # of fractions
 
 
@@ -96,30 +96,6 @@ def release(pages, cache, n):
     return freed
 
 
-@compiled(int64(pages_t))
-def shadow_nodes_allowed(pages):
-    """Nodes with shadows only that are left alone: an eighth of the pages on the lists and of slab."""
-    vmstat = pages.vmstat
-    total = vmstat[NR_SLAB_RECLAIMABLE] + vmstat[NR_SLAB_RECLAIMABLE + 1]
-    for which in range(5):
-        total += vmstat[NR_INACTIVE_ANON + which]
-    return total >> 3
-
-
-@compiled(int64(machine_t, int64))
-def freeable(m, cache):
-    """Objects of a cache that its shrinker could free; asking a clean cache evicts a page, as in the original."""
-    pages = m.pages
-    num = pages.num
-    if cache == fi.NODE_CACHE:
-        return max(num[fi.SHADOW_NODES] - shadow_nodes_allowed(pages), 0)
-    if cache == fi.INODE_CACHE:
-        return num[fi.IDLE_INODES]
-    if cache == fi.CLEAN_PAGES:
-        return max(m.shrink(m.backend, pages, 0), 0)
-    return pages.slab[cache, fi.OBJECTS]
-
-
 @compiled(void(pages_t, int64, int64))
 def drop_entries(pages, at, n):
     """A leaf loses n entries; a file without any is idle."""
@@ -131,95 +107,26 @@ def drop_entries(pages, at, n):
         pages.num[fi.IDLE_INODES] += 1
 
 
-@outlined(int64(pages_t, int64))
-def free_shadows(pages, n):
-    """Forget the shadows of n nodes that hold nothing else; returns frames freed."""
-    leaf, cache, num = pages.leaf, pages.cache, pages.num
-    done, freed = 0, 0
-    for _ in range(leaf.shape[0]):
-        if done == n:
-            break
-        at = num[fi.SHADOW_SCAN]
-        num[fi.SHADOW_SCAN] = (at + 1) % leaf.shape[0]
-        if leaf[at, fi.LEAF_ENTRIES] == 0 or leaf[at, fi.LEAF_PAGES] > 0:
+@compiled(int64(pages_t, int64))
+def make_room(pages, cache):
+    """See to it that a cache has room for one object more; 0 if there is no memory for it."""
+    row = pages.slab[cache]
+    if row[fi.OBJECTS] < row[fi.PAGES] * row[fi.PER_PAGE]:
+        return 1
+    return add_page(pages, cache, 1)
+
+
+@outlined(void(backend_t, pages_t))
+def settle_slabs(backend, pages):
+    """Let the caches of the backend and its pool have as many objects as those say they have."""
+    slab, number = pages.slab, backend.pool.num
+    for cache in range(fi.BACKEND_CACHES, slab.shape[0]):
+        row = slab[cache]
+        source = row[fi.SOURCE]
+        if source == 0:
             continue
-        for q in range(at << fi.LEAF_SHIFT, at + 1 << fi.LEAF_SHIFT):
-            cache[q] = 0
-        drop_entries(pages, at, int64(leaf[at, fi.LEAF_ENTRIES]))
-        num[fi.SHADOW_NODES] -= 1
-        pages.vmstat[WORKINGSET_NODES] -= 1
-        pages.vmstat[WORKINGSET_NODERECLAIM] += 1
-        freed += release(pages, fi.NODE_CACHE, 1)
-        done += 1
-    return freed
-
-
-@outlined(int64(pages_t, int64))
-def free_inodes(pages, n):
-    """Drop n idle inodes; returns frames freed."""
-    file, num = pages.file, pages.num
-    done = 0
-    for _ in range(file.shape[0]):
-        if done == n:
-            break
-        at = num[fi.INODE_SCAN]
-        num[fi.INODE_SCAN] = (at + 1) % file.shape[0]
-        if file[at, fi.INODE] and file[at, fi.ENTRIES] == 0:
-            file[at, fi.INODE] = 0
-            num[fi.IDLE_INODES] -= 1
-            done += 1
-    return release(pages, fi.INODE_CACHE, done)
-
-
-@compiled(int64(machine_t, int64, int64))
-def scan(m, cache, n):
-    """Let a shrinker scan n objects; returns frames freed that count as reclaimed, or -1 if it stops."""
-    pages = m.pages
-    if cache == fi.NODE_CACHE:
-        return free_shadows(pages, n)
-    if cache == fi.INODE_CACHE:
-        return free_inodes(pages, n)
-    if cache == fi.CLEAN_PAGES:
-        left = m.shrink(m.backend, pages, n)
-        settle_pool(m.backend, pages)
-        return -1 if left < 0 else 0
-    return release(pages, cache, min(n, pages.slab[cache, fi.OBJECTS]))
-
-
-@outlined(int64(machine_t, int64, int64))
-def shrink_cache(m, cache, priority):
-    """One shrinker's part in a reclaim pass at a priority; returns frames freed."""
-    row = m.pages.slab[cache]
-    objects = freeable(m, cache)
-    if objects == 0:
-        return 0
-    seeks = row[fi.SEEKS]
-    delta = objects // 2 if seeks == 0 else (objects >> priority) * 4 // seeks
-    deferred = row[fi.DEFERRED]
-    total = min((deferred >> priority) + delta, 2 * objects)
-    scanned, freed = 0, 0
-    while total >= BATCH or total >= objects:
-        n = min(BATCH, total)
-        if cache == fi.CLEAN_PAGES:
-            m.shrink(m.backend, m.pages, 0)  # 3.1 asks for the size before each batch, and asking evicts
-        got = scan(m, cache, n)
-        if got < 0:
-            break
-        freed += got
-        m.pages.vmstat[SLABS_SCANNED] += n
-        scanned += n
-        total -= n
-        if total <= 0:
-            break
-    row[fi.DEFERRED] = min(max(deferred + delta - scanned, 0), 2 * objects)
-    return freed
-
-
-@outlined(int64(machine_t, int64))
-def shrink_slab(m, priority):
-    """All shrinkers in turn; returns frames freed."""
-    freed = 0
-    for cache in range(m.pages.slab.shape[0]):
-        if m.pages.slab[cache, fi.SEEKS] >= 0:
-            freed += shrink_cache(m, cache, priority)
-    return freed
+        row[fi.OBJECTS] = number[source - 1] // row[fi.DIVIDE] if source > 0 else backend.num[-source - 1]
+        while row[fi.OBJECTS] > row[fi.PAGES] * row[fi.PER_PAGE] and add_page(pages, cache, 1):
+            pass
+    if slab[fi.ZSPAGE_CACHE, fi.SOURCE] > 0:
+        pages.vmstat[NR_ZSPAGES] = number[ps.POOL_PAGES]

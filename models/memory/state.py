@@ -56,14 +56,16 @@ KERNEL, HOLE = 7, 8  # taken before the run and never freed; no memory of the zo
 STATE = 0  # below
 OWNER = 1  # virtual page whose content it is
 CACHED = 2  # frame + 1 in the swap cache, 0 none
-HANDLE = 3  # backend's handle + 1, 0 none
+HANDLE = 3  # backend's handle + 1, 0 none; negative: it holds the page without an object (below)
 SHADOW = 4  # 0 none, else age at eviction (low 30 bits) + 1
 SHADOW_FLAG = 5  # workingset flag at eviction
 STORED_SIZE = 6  # bytes the backend holds for it
 ENTRY = 7  # 1 while its place in the swap cache holds a page or a shadow
 NODE_ENTRIES = 8  # of the first of 64 slots: places in use of their node of the swap cache
 SLOT_COLUMNS = 9
+NO_OBJECT, ZERO_PAGE, ON_DEVICE = -1, -2, -3  # HANDLE: same-filled; a bit in the map of zero pages; from ON_DEVICE down: zram's blocks
 SLOT_FREE, SLOT_CACHED, SLOT_USED, SLOT_RETURNED = 0, 1, 2, 3  # CACHED: in the CPU's cache of free slots; RETURNED: waits for the batch
+SLOT_NONE = 4  # between two swap devices: never free
 
 # --- zone: columns (int64), lowest zone first -----------------------------------------------------------------------
 MANAGED, ZONE_FREE, WMARK_MIN, WMARK_LOW, WMARK_HIGH, BOOST, FIRST_FRAME, END_FRAME, BOOST_SEEN, KSWAPD_ON = range(10)
@@ -113,7 +115,7 @@ NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 FIRST_FLUSH = 82  # when the cgroups' statistics are next brought up to date by the clock, ns (see models.policies.linux_lru)
-IN_FAULT = 90  # 1 while a fault is handled that tells of recency (no random or sequential advice)
+IN_FAULT = 83  # 1 while a fault is handled that tells of recency (no random or sequential advice)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
 KIND_TYPES = 96  # and the five after it: migrate type of the frames of each kind
 POOL_MIGRATABLE = 104  # pages of the pool can be moved by compaction (zsmalloc, z3fold)
@@ -125,7 +127,16 @@ AVOID_MIXING = 109  # the preferred zone is Normal: first pass takes whole page 
 WOKEN_INDEX = 111  # the same as it was when kswapd was woken: it preempts at once, so that its run is for that; 0 once the run has begun
 KERNEL_FRAMES = 110  # frames of kind KERNEL
 MIXED = 112  # blocks below a page block's size that requests took from another type: MIXED + TYPES * zone + type of the request
-NUMBERS = 128  # from 32 on: models.memory.file_state
+NUMBERS = 160  # from 32 on: models.memory.file_state
+POOL_WORK = 88  # the backend wants its worker
+SYNC_SLOTS = 89  # slots below this are on a synchronous device (zram's), 0: none are
+SWAPINS = 91  # pages read from the swap device since zswap's shrinker asked last
+WORKER_BUSY = 95  # the worker has begun and waits for memory or its turn
+WORK_SLOT = 92  # slot + 1 that the backend's worker is about to write back
+SECOND_FIRST = 94  # first slot of the swap device of lower priority, 0: there is none
+SECOND_DEVICE = 60  # from CLUSTER ... SCAN_SLOT to the same of that device
+FIRST_FREE = 79  # free slots of the device of higher priority
+ROWS_STEP = 93  # from a size in `rows` to that of the backend's next compressor, 0 if it has one only
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
 C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
@@ -298,6 +309,9 @@ backend_t = view_of(
         ("owner", Links),  # int32[handles of the clean pool]: file page
         ("trees", Table),  # of the files in tmem, see models.backends.tmem_files
         ("groups", Links),
+        ("compact", alloc_t),  # of the pool of swapped pages
+        ("compactable", evict_begin_t),
+        ("size_class", alloc_t),
     ),
 )
 
@@ -309,7 +323,8 @@ pass_t = types.FunctionType(int64(policy_t, pages_t, Numbers))  # begin, isolate
 KEEP, ACTIVATE, ROTATE, RECLAIM_IT, RECLAIM_CLEAN = 0, 1, 2, 3, 4  # verdicts; the last: only if it need not be written
 
 # --- the backend contract (models/backends) -------------------------------------------------------------------------
-store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, compressed size -> 1 stored, 0 refused
+store_t = types.FunctionType(int64(backend_t, pages_t, int64, int64))  # slot, compressed size -> a verdict on the page:
+REFUSED, STORED, FAILED, KEPT = 0, 1, 2, 3  # to the device; may be freed; write error, stays dirty; stays and is activated
 on_slot_t = types.FunctionType(int64(backend_t, pages_t, int64))  # load -> bytes or -1; invalidate -> 0
 # cleancache's part: put is a store_t of a file page; get, flush of a file page, flush of a file, shrink (pages wanted) are on_slot_t
 
@@ -342,6 +357,9 @@ machine_t = view_of(
         ("flush", on_slot_t),
         ("flush_file", on_slot_t),
         ("shrink", on_slot_t),
+        ("pick", on_slot_t),
+        ("picked", store_t),
+        ("entries", on_slot_t),
     ),
 )
 
@@ -432,16 +450,35 @@ def make_policy(table, head, num):
     backend_owner(
         *(pool_t, alloc_t, alloc_t, Table, Numbers),
         *(pool_t, alloc_t, alloc_t, evict_begin_t, evict_next_t, evict_done_t, Links, Links, Table, Links),
+        *(alloc_t, evict_begin_t, alloc_t),
     )
 )
 def make_backend(
-    pool, alloc, free, table, num, clean_pool, clean_alloc, clean_free, evict_begin, evict_next, evict_done, clean, owner, trees, groups
+    pool,
+    alloc,
+    free,
+    table,
+    num,
+    clean_pool,
+    clean_alloc,
+    clean_free,
+    evict_begin,
+    evict_next,
+    evict_done,
+    clean,
+    owner,
+    trees,
+    groups,
+    compact,
+    compactable,
+    size_class,
 ):
     backend = structref.new(backend_owner)
     backend.pool, backend.alloc, backend.free, backend.table, backend.num = pool, alloc, free, table, num
     backend.clean_pool, backend.clean_alloc, backend.clean_free = clean_pool, clean_alloc, clean_free
     backend.evict_begin, backend.evict_next, backend.evict_done = evict_begin, evict_next, evict_done
     backend.clean, backend.owner, backend.trees, backend.groups = clean, owner, trees, groups
+    backend.compact, backend.compactable, backend.size_class = compact, compactable, size_class
     return backend
 
 
@@ -450,6 +487,7 @@ def make_backend(
         *(pages_t, policy_t, backend_t, insert_t, on_frame_t, on_frame_t, on_frame_t, putback_t),
         *(pass_t, pass_t, pass_t, pass_t, on_frame_t, store_t, on_slot_t, on_slot_t),
         *(store_t, on_slot_t, on_slot_t, on_slot_t, on_slot_t),
+        *(on_slot_t, store_t, on_slot_t),
     )
 )
 def make_machine(
@@ -474,6 +512,9 @@ def make_machine(
     flush,
     flush_file,
     shrink,
+    pick,
+    picked,
+    entries,
 ):
     machine = structref.new(machine_owner)
     machine.pages, machine.policy, machine.backend = pages, policy, backend
@@ -481,4 +522,5 @@ def make_machine(
     machine.begin, machine.isolate, machine.age, machine.finish, machine.accessed = begin, isolate, age, finish, accessed
     machine.store, machine.load, machine.invalidate = store, load, invalidate
     machine.put, machine.get, machine.flush, machine.flush_file, machine.shrink = put, get, flush, flush_file, shrink
+    machine.pick, machine.picked, machine.entries = pick, picked, entries
     return machine

@@ -23,47 +23,72 @@ LAST = st.WINDOW - 1
 CACHE_OFF_BELOW = 128  # free slots below which slots are taken one by one
 
 
-@compiled(int64(pages_t))
-def next_cluster(pages):
-    """Make the first wholly free cluster the CPU's own; 0 if there is none."""
+@compiled(int64(pages_t, int64))
+def device_of(pages, s):
+    """0, or 1 if the slot is on the swap device of lower priority."""
+    second = pages.num[st.SECOND_FIRST]
+    return 1 if second > 0 and s >= second else 0
+
+
+@compiled(int64(pages_t, int64))
+def first_cluster(pages, d):
+    """The first cluster of a device."""
+    return pages.num[st.SECOND_FIRST] // CLUSTER_SLOTS if d else int64(0)
+
+
+@compiled(int64(pages_t, int64))
+def end_cluster(pages, d):
+    """The one behind its last."""
+    if d == 0 and pages.num[st.SECOND_FIRST] > 0:
+        return pages.num[st.SECOND_FIRST] // CLUSTER_SLOTS
+    return int64(pages.cluster.shape[0])
+
+
+@compiled(int64(pages_t, int64))
+def next_cluster(pages, d):
+    """Make the first wholly free cluster of a device the CPU's own; 0 if there is none."""
     num, cluster = pages.num, pages.cluster
-    if num[st.FREE_CLUSTERS_LEN] == 0:
-        num[st.CLUSTER] = -1
+    at = d * st.SECOND_DEVICE
+    if num[st.FREE_CLUSTERS_LEN + at] == 0:
+        num[st.CLUSTER + at] = -1
         return 0
-    head = num[st.FREE_CLUSTERS_HEAD]
-    num[st.CLUSTER] = cluster[head, 1]
-    num[st.CLUSTER_NEXT] = num[st.CLUSTER] * CLUSTER_SLOTS
-    num[st.FREE_CLUSTERS_HEAD] = (head + 1) % cluster.shape[0]
-    num[st.FREE_CLUSTERS_LEN] -= 1
+    head, first = num[st.FREE_CLUSTERS_HEAD + at], first_cluster(pages, d)
+    num[st.CLUSTER + at] = cluster[first + head, 1]
+    num[st.CLUSTER_NEXT + at] = num[st.CLUSTER + at] * CLUSTER_SLOTS
+    num[st.FREE_CLUSTERS_HEAD + at] = (head + 1) % (end_cluster(pages, d) - first)
+    num[st.FREE_CLUSTERS_LEN + at] -= 1
     return 1
 
 
-@compiled(int64(pages_t))
-def find_in_cluster(pages):
+@compiled(int64(pages_t, int64))
+def find_in_cluster(pages, d):
     """The next free slot of the CPU's cluster, or -1 at its end."""
     num, slot = pages.num, pages.slot
-    c = num[st.CLUSTER]
+    at = d * st.SECOND_DEVICE
+    c = num[st.CLUSTER + at]
     if c < 0:
         return int64(-1)
     end = min((c + 1) * CLUSTER_SLOTS, slot.shape[0])
-    s = num[st.CLUSTER_NEXT]
+    s = num[st.CLUSTER_NEXT + at]
     while s < end and (slot[s, st.STATE] != st.SLOT_FREE or s == 0):
         s += 1
-    num[st.CLUSTER_NEXT] = s + 1
+    num[st.CLUSTER_NEXT + at] = s + 1
     return s if s < end else int64(-1)
 
 
-@compiled(int64(pages_t))
-def scan_for_slot(pages):
-    """The next free slot from the last position on, wrapping once, or -1."""
+@compiled(int64(pages_t, int64))
+def scan_for_slot(pages, d):
+    """The next free slot of a device from the last position on, wrapping once, or -1."""
     num, slot = pages.num, pages.slot
-    n = slot.shape[0]
-    s = num[st.SCAN_SLOT]
-    for _ in range(n):
+    at = d * st.SECOND_DEVICE
+    first = first_cluster(pages, d) * CLUSTER_SLOTS
+    n = min(end_cluster(pages, d) * CLUSTER_SLOTS, slot.shape[0])
+    s = num[st.SCAN_SLOT + at]
+    for _ in range(n - first):
         if s >= n:
-            s = 0
+            s = first
         if s > 0 and slot[s, st.STATE] == st.SLOT_FREE:
-            num[st.SCAN_SLOT] = s + 1
+            num[st.SCAN_SLOT + at] = s + 1
             return s
         s += 1
     return int64(-1)
@@ -71,19 +96,24 @@ def scan_for_slot(pages):
 
 @compiled(int64(pages_t))
 def find_slot(pages):
-    """A free slot of the device: clusters on a non-rotational one, ascending from the last position otherwise."""
-    if pages.num[st.ROTATIONAL] == 0:
-        s = find_in_cluster(pages)
-        while s < 0 and next_cluster(pages):
-            s = find_in_cluster(pages)
+    """A free slot of the first device that has one: clusters on a non-rotational one, ascending from the last position otherwise.
+
+    zram is not rotational, whatever is behind it.
+    """
+    num = pages.num
+    d = 1 if num[st.SECOND_FIRST] > 0 and num[st.FIRST_FREE] == 0 else 0
+    if num[st.ROTATIONAL] == 0 or (d == 0 and num[st.SYNC_SLOTS] > 0):
+        s = find_in_cluster(pages, d)
+        while s < 0 and next_cluster(pages, d):
+            s = find_in_cluster(pages, d)
         if s >= 0:
             return s
-    return scan_for_slot(pages)
+    return scan_for_slot(pages, d)
 
 
 @compiled(int64(pages_t))
 def claim_slot(pages):
-    """Find a free slot and move it into the CPU's cache of free slots; 0 if the device is full."""
+    """Find a free slot and move it into the CPU's cache of free slots; 0 if all devices are full."""
     num = pages.num
     if num[st.SWAP_FREE] <= 0:
         return 0
@@ -93,6 +123,8 @@ def claim_slot(pages):
     pages.slot[s, st.STATE] = st.SLOT_CACHED
     pages.cluster[s // CLUSTER_SLOTS, 0] += 1
     num[st.SWAP_FREE] -= 1
+    if device_of(pages, s) == 0:
+        num[st.FIRST_FREE] -= 1
     pages.slot_cache[0, num[st.SLOT_CACHE]] = s
     num[st.SLOT_CACHE] += 1
     return 1
@@ -100,19 +132,32 @@ def claim_slot(pages):
 
 @compiled(void(pages_t, int64))
 def free_slot(pages, s):
-    """The slot is free on the device; a cluster that became empty can be owned again."""
+    """The slot is free on its device; a cluster that became empty can be owned again."""
     num, slot, cluster = pages.num, pages.slot, pages.cluster
     slot[s, st.STATE] = st.SLOT_FREE
     slot[s, st.SHADOW] = 0
     num[st.SWAP_FREE] += 1
-    c = s // CLUSTER_SLOTS
+    d = device_of(pages, s)
+    if d == 0:
+        num[st.FIRST_FREE] += 1
+    c, at = s // CLUSTER_SLOTS, d * st.SECOND_DEVICE
     cluster[c, 0] -= 1
     if cluster[c, 0] == 0:
-        if c == num[st.CLUSTER]:
-            num[st.CLUSTER] = -1  # the CPU's own waits in line like any other
-        tail = (num[st.FREE_CLUSTERS_HEAD] + num[st.FREE_CLUSTERS_LEN]) % cluster.shape[0]
-        cluster[tail, 1] = c
-        num[st.FREE_CLUSTERS_LEN] += 1
+        if c == num[st.CLUSTER + at]:
+            num[st.CLUSTER + at] = -1  # the CPU's own waits in line like any other
+        first = first_cluster(pages, d)
+        tail = (num[st.FREE_CLUSTERS_HEAD + at] + num[st.FREE_CLUSTERS_LEN + at]) % (end_cluster(pages, d) - first)
+        cluster[first + tail, 1] = c
+        num[st.FREE_CLUSTERS_LEN + at] += 1
+
+
+@compiled(void(machine_t, int64))
+def forget_copy(m, s):
+    """What is stored of the slot's content dies."""
+    if m.pages.slot[s, st.HANDLE] == st.ZERO_PAGE:
+        m.pages.slot[s, st.HANDLE] = 0
+    else:
+        m.invalidate(m.backend, m.pages, s)
 
 
 @outlined(void(machine_t))
@@ -122,8 +167,8 @@ def return_batch(m):
     num, slot, cache = pages.num, pages.slot, pages.slot_cache
     for i in range(num[st.SLOT_RETURN]):
         s = int64(cache[1, i])
-        if slot[s, st.HANDLE] > 0:
-            m.invalidate(m.backend, pages, s)
+        if slot[s, st.HANDLE] != 0:
+            forget_copy(m, s)
         free_slot(pages, s)
     num[st.SLOT_RETURN] = 0
 
@@ -212,6 +257,29 @@ def leave_swap_cache(pages, f):
     pages.vmstat[NR_FILE_PAGES] -= 1
 
 
+@compiled(int64(pages_t, int64))
+def take_shadow(pages, s):
+    """The shadow that was left in a slot, as the policy gave it, or -1; it is gone then."""
+    slot = pages.slot
+    if slot[s, st.SHADOW] == 0:
+        return int64(-1)
+    shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | int64(slot[s, st.SHADOW_FLAG])
+    slot[s, st.SHADOW] = 0
+    return shadow
+
+
+@outlined(int64(machine_t, int64, int64))
+def cache_slot(m, f, s):
+    """Put a new frame into the swap cache for a slot and on the lists, by what its shadow says; returns the virtual page."""
+    pages = m.pages
+    p = int64(pages.slot[s, st.OWNER])
+    pages.frame[f, st.PAGE] = p
+    shadow = take_shadow(pages, s)
+    enter_swap_cache(pages, f, s, p)
+    m.insert(m.policy, pages, f, shadow)
+    return p
+
+
 @compiled(int64(pages_t))
 def swap_is_full(pages):
     """More than half of the swap space is in use: slots are given up as soon as possible."""
@@ -245,6 +313,9 @@ def plan_readahead(pages, process, p):
     s = -int64(pte[p]) - 1
     most = 1 << num[st.PAGE_CLUSTER]
     n = 0
+    if s < num[st.SYNC_SLOTS]:  # zram's: nothing is read ahead
+        window[0] = s
+        return 1
     if num[st.ROTATIONAL] == 0 and num[st.FIXED_READAHEAD] == 0:
         before = proc[process, st.RA_PAGE]
         size = window_size(proc[process, st.RA_HITS], abs(p - before) == 1, most, proc[process, st.RA_WINDOW])
@@ -289,6 +360,8 @@ def plan_readahead(pages, process, p):
 def commit_readahead(pages, process, p):
     """Remember the decision that `plan_readahead` made for virtual page p."""
     num, proc = pages.num, pages.proc
+    if -int64(pages.pte[p]) - 1 < num[st.SYNC_SLOTS]:
+        return
     size = int64(pages.window[LAST])
     if num[st.ROTATIONAL] == 0:
         proc[process, st.RA_WINDOW] = size

@@ -14,6 +14,7 @@ from sim.config.problems import Path, Problem, nearest, one_of, show
 
 FEWEST_PAGES = 64  # frames that a kernel needs beside what it holds for good, a choice of this model
 MOST_FRAMES = 2**27  # of models.memory.state.MAX_FRAMES, which cannot be imported here: it needs Numba
+MOST_RECOMPRESSORS = 3  # of zram
 MOST_SLOTS = 2**31 - 2  # swap slots are numbered in int32, from 1
 
 
@@ -98,7 +99,7 @@ def _swap(config: Any) -> Iterator[Problem]:
     if size and page and page > 0 and size // page > MOST_SLOTS:
         yield Problem(("swap", "size"), show(_get(swap, "size")), f"at most 2^31 pages of {units.format_size(page)}")
     backend = _kind(_get(config, "backend"))
-    if swap is None and isinstance(backend, str) and backend != "none" and not _clean_only(config):
+    if swap is None and isinstance(backend, str) and backend not in ("none", "zram") and not _clean_only(config):
         yield Problem(("backend", "kind"), show(backend), "none, as there is no swap: it keeps pages that go to swap slots; add `swap:`")
 
 
@@ -134,6 +135,13 @@ def _time(value: Any) -> int | None:
     if isinstance(value, str):
         return None if value == "until-done" else units.parse_time(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return units.parse_time(text) >= 0
+    except units.UnitError:
+        return False
 
 
 def _sweep(config: Any) -> Iterator[Problem]:
@@ -205,7 +213,37 @@ def _fleet(config: Any) -> Iterator[Problem]:
         yield Problem(("sweep",), "a sweep beside a fleet", "one of the two; fleet.settings varies keys too", at_key=True)
 
 
+def _zram(config: Any) -> Iterator[Problem]:
+    """Commands of zram that need what is not there."""
+    if _kind(_get(config, "backend")) != "zram":
+        return
+    options = _get(config, "backend", "options") or _get(config, "backend")
+    devices = _get(config, "devices")
+    names = list(devices) if isinstance(devices, Mapping) else []
+    backing = _get(options, "backing_dev")
+    taken = {_get(config, "swap", "device"), _get(config, "filesystem", "device")}
+    if isinstance(backing, str) and backing not in names:
+        yield Problem(("backend", "backing_dev"), show(backing), f"a name from `devices`: {one_of(names)}", nearest(backing, names))
+    elif isinstance(backing, str) and backing in taken:
+        yield Problem(("backend", "backing_dev"), show(backing), "a device of its own: that one holds swap or files")
+    more = _get(options, "recomp_algorithm") or ()
+    if len(more) > MOST_RECOMPRESSORS:
+        yield Problem(("backend", "recomp_algorithm"), f"{len(more)} compressors", f"at most {MOST_RECOMPRESSORS}")
+    commands = _get(options, "commands")
+    for number, command in enumerate(commands if isinstance(commands, list) else ()):
+        path: Path = ("backend", "commands", number)
+        if (_get(command, "at") is None) == (_get(command, "every") is None):
+            yield Problem(path, "a command", "one of `at` (once) and `every` (again and again)")
+        idle = _get(command, "idle")
+        if isinstance(idle, str) and idle != "all" and not _is_time(idle):
+            yield Problem((*path, "idle"), show(idle), "all, or an age such as 30s")
+        if _get(command, "writeback") is not None and backing is None:
+            yield Problem((*path, "writeback"), show(_get(command, "writeback")), "a backing device first: backend.backing_dev")
+        if _get(command, "recompress", "type") is not None and not more:
+            yield Problem((*path, "recompress"), "a recompression", "compressors for it first: backend.recomp_algorithm")
+
+
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    every = (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep, _cold_age, _fleet)
+    every = (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep, _cold_age, _fleet, _zram)
     return [problem for check in every for problem in check(config)]

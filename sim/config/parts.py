@@ -146,8 +146,14 @@ def _values(model: BaseModel) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
-        out[info.alias or name] = _values(value) if isinstance(value, BaseModel) else value
+        out[info.alias or name] = _plain_value(value)
     return out
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain_value(item) for item in value]
+    return _values(value) if isinstance(value, BaseModel) else value
 
 
 def settings_of(owner: str, options: tuple[Option, ...], raw: Mapping[str, Any], context: Any) -> dict[str, Any]:

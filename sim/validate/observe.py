@@ -14,13 +14,16 @@ from sim.validate.guest import PAGE, Simulated
 from sim.vm import Vm
 
 
-def _counters(vm: Vm) -> dict[str, float]:
+NAMES_OF = {"zram": "zram_mm_stat"}  # what the counters of a backend stand under in a run's file: its own kind, or this
+
+
+def _counters(vm: Vm, kind: str) -> dict[str, float]:
     found = {f"vmstat.{name}": float(value) for name, value in zip(NAMES, vm.vmstat, strict=True)}
     for z, name in enumerate(st.ZONE_NAMES):
         found[f"zoneinfo.{name}.free"] = float(vm.arrays.zone[z, st.ZONE_FREE])
         found[f"zoneinfo.{name}.boost"] = float(vm.arrays.zone[z, st.BOOST])
     for name, value in vm.built.backend_counters(vm.built.backend_num).items():
-        found[f"backend.{name}"] = float(value)
+        found[f"{NAMES_OF.get(kind, kind)}.{name}"] = float(value)
     return found
 
 
@@ -28,10 +31,10 @@ def observe(config: Config, before: Mapping[str, float]) -> Simulated:
     """Run it to its end; counters of vmstat grow from what they are in `before`."""
     plan, workloads = plan_of(config, 0, False)
     vm, groups = make_vm(config, plan, workloads)
-    start = _counters(vm)
+    start = _counters(vm, config.backend.kind)
 
     def since() -> dict[str, float]:
-        now = _counters(vm)
+        now = _counters(vm, config.backend.kind)
         for key in now:
             if key.startswith("vmstat."):
                 now[key] += float(before.get(key, start[key])) - start[key]
