@@ -320,6 +320,7 @@ def build(plan: Plan) -> Built:
     )  # fmt: skip
     furnish(plan, arrays, stored, backend, pages)
     _place_residents(plan, machine)
+    resolve("models.memory.shrinkers:flushed_pages")(pages)
     if plan.allocator is not None:
         resolve("models.memory.frames:settle_pool")(backend, pages)
         arrays.num[st.CLOCK] = 0
