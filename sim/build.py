@@ -276,6 +276,7 @@ def build(plan: Plan) -> Built:
     _place_residents(plan, machine)
     if plan.start is not None:
         fill_lists(pages, plan.start.zones)
+    resolve("models.memory.shrinkers:flushed_pages")(pages)
     if plan.allocator is not None:
         resolve("models.memory.frames:settle_pool")(backend, pages)
         arrays.num[st.CLOCK] = 0

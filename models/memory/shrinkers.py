@@ -15,19 +15,44 @@ from models.memory.frames import settle_pool, spend
 from models.memory.pool_writeback import scan_entries
 from models.memory.slab import drop_entries, release, settle_slabs
 from models.memory.state import machine_t, pages_t
+from models.memory.swap import free_swap_shadows
 from models.vmstat import NR_INACTIVE_ANON, NR_SLAB_RECLAIMABLE, SLABS_SCANNED, WORKINGSET_NODERECLAIM, WORKINGSET_NODES
 
 BATCH = 128  # SHRINK_BATCH
+FLUSH_PERIOD = 2_000_000_000  # ns
+
+
+@compiled(int64(pages_t))
+def listed_pages(pages):
+    """Pages on all lists."""
+    total = int64(0)
+    for which in range(5):
+        total += pages.vmstat[NR_INACTIVE_ANON + which]
+    return total
+
+
+@compiled(int64(pages_t))
+def flushed_pages(pages):
+    """The same as the root cgroup's statistics have it: 6.12 brings them up to date every two seconds (mm/memcontrol.c)."""
+    num = pages.num
+    if num[st.NEXT_STAT] == 0:
+        num[st.NEXT_STAT] = num[st.FIRST_FLUSH]
+        num[st.STAT_PAGES] = listed_pages(pages)
+    elif num[st.CLOCK] >= num[st.NEXT_STAT]:
+        num[st.NEXT_STAT] += (1 + (num[st.CLOCK] - num[st.NEXT_STAT]) // FLUSH_PERIOD) * FLUSH_PERIOD
+        num[st.STAT_PAGES] = listed_pages(pages)
+    return num[st.STAT_PAGES]
 
 
 @compiled(int64(pages_t))
 def shadow_nodes_allowed(pages):
-    """Nodes with shadows only that are left alone: an eighth of the pages on the lists and of slab."""
-    vmstat = pages.vmstat
-    total = vmstat[NR_SLAB_RECLAIMABLE] + vmstat[NR_SLAB_RECLAIMABLE + 1]
-    for which in range(5):
-        total += vmstat[NR_INACTIVE_ANON + which]
-    return total >> 3
+    """Nodes with shadows only that are left alone: an eighth of the pages on the lists, and of slab.
+
+    In 6.12 the slab memory of the root group is not in its statistics.
+    """
+    if pages.num[st.KERNEL_612]:
+        return flushed_pages(pages) >> 3
+    return listed_pages(pages) + pages.vmstat[NR_SLAB_RECLAIMABLE] + pages.vmstat[NR_SLAB_RECLAIMABLE + 1] >> 3
 
 
 @compiled(int64(machine_t, int64))
@@ -36,7 +61,7 @@ def freeable(m, cache):
     pages = m.pages
     num = pages.num
     if cache == fi.NODE_CACHE:
-        return max(num[fi.SHADOW_NODES] - shadow_nodes_allowed(pages), 0)
+        return max(num[fi.SHADOW_NODES] + num[st.SWAP_SHADOW_NODES] - shadow_nodes_allowed(pages), 0)
     if cache == fi.INODE_CACHE:
         return num[fi.IDLE_INODES]
     if cache == fi.CLEAN_PAGES:
@@ -103,9 +128,10 @@ def compact_pool(m, n):
 @compiled(int64(machine_t, int64, int64))
 def scan(m, cache, n):
     """Let a shrinker scan n objects; returns frames freed that count as reclaimed, or -1 if it stops."""
-    pages = m.pages
+    pages, num = m.pages, m.pages.num
     if cache == fi.NODE_CACHE:
-        return free_shadows(pages, n)
+        of_swap = n * num[st.SWAP_SHADOW_NODES] // (num[fi.SHADOW_NODES] + num[st.SWAP_SHADOW_NODES])
+        return free_swap_shadows(pages, of_swap) + free_shadows(pages, n - of_swap)
     if cache == fi.INODE_CACHE:
         return free_inodes(pages, n)
     if cache == fi.CLEAN_PAGES:

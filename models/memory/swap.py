@@ -14,7 +14,7 @@ from models.memory import state as st
 from models.memory.frames import note
 from models.memory.slab import add_object, release
 from models.memory.state import machine_t, pages_t
-from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
+from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED, WORKINGSET_NODERECLAIM, WORKINGSET_NODES
 
 BATCH = 64
 NODE_SHIFT = 6  # 64 places in a node of the swap cache's tree
@@ -173,26 +173,66 @@ def return_batch(m):
     num[st.SLOT_RETURN] = 0
 
 
+@compiled(void(pages_t, int64, int64, int64))
+def change_node(pages, node, entries, cached):
+    """A node of the swap cache gains or loses places in use and pages; since 6.3 one with shadows only can be reclaimed (mm/swap_state.c)."""
+    row = pages.slot[node]
+    before = 1 if row[st.NODE_ENTRIES] > 0 and row[st.NODE_CACHED] == 0 else 0
+    row[st.NODE_ENTRIES] += entries
+    row[st.NODE_CACHED] += cached
+    after = 1 if row[st.NODE_ENTRIES] > 0 and row[st.NODE_CACHED] == 0 else 0
+    if pages.num[st.KERNEL_612]:
+        pages.num[st.SWAP_SHADOW_NODES] += after - before
+        pages.vmstat[WORKINGSET_NODES] += after - before
+
+
+@compiled(int64(int64))
+def node_of(s):
+    """First slot of a slot's node."""
+    return s >> NODE_SHIFT << NODE_SHIFT
+
+
 @outlined(void(pages_t, int64))
-def gain_entry(pages, s):
-    """The slot's place in the swap cache comes into use, and with the first of 64 their node (slab memory)."""
-    slot = pages.slot
-    slot[s, st.ENTRY] = 1
-    node = s >> NODE_SHIFT << NODE_SHIFT
-    slot[node, st.NODE_ENTRIES] += 1
-    if slot[node, st.NODE_ENTRIES] == 1:
-        add_object(pages, fi.NODE_CACHE)
+def gain_page(pages, s):
+    """A page enters the slot's place in the swap cache; with the first of 64 places in use their node comes (slab memory)."""
+    slot, node = pages.slot, node_of(s)
+    change_node(pages, node, 1 - slot[s, st.ENTRY], int64(1))
+    if slot[s, st.ENTRY] == 0:
+        slot[s, st.ENTRY] = 1
+        if slot[node, st.NODE_ENTRIES] == 1:
+            add_object(pages, fi.NODE_CACHE)
 
 
 @outlined(void(pages_t, int64))
 def lose_entry(pages, s):
     """The slot's place in the swap cache holds neither page nor shadow any more."""
-    slot = pages.slot
-    slot[s, st.ENTRY] = 0
-    node = s >> NODE_SHIFT << NODE_SHIFT
-    slot[node, st.NODE_ENTRIES] -= 1
-    if slot[node, st.NODE_ENTRIES] == 0:
+    node = node_of(s)
+    pages.slot[s, st.ENTRY] = 0
+    change_node(pages, node, int64(-1), int64(0))
+    if pages.slot[node, st.NODE_ENTRIES] == 0:
         release(pages, fi.NODE_CACHE, 1)
+
+
+@outlined(int64(pages_t, int64))
+def free_swap_shadows(pages, n):
+    """Forget the shadows of n nodes that hold nothing else; returns frames freed."""
+    slot, num = pages.slot, pages.num
+    done, freed = 0, 0
+    for _ in range((slot.shape[0] >> NODE_SHIFT) + 1):
+        if done == n:
+            break
+        node = num[st.SWAP_SHADOW_SCAN]
+        num[st.SWAP_SHADOW_SCAN] = node + (1 << NODE_SHIFT) if node + (1 << NODE_SHIFT) < slot.shape[0] else 0
+        if slot[node, st.NODE_ENTRIES] == 0 or slot[node, st.NODE_CACHED] > 0:
+            continue
+        for s in range(node, min(node + (1 << NODE_SHIFT), slot.shape[0])):
+            slot[s, st.SHADOW] = 0
+            slot[s, st.ENTRY] = 0
+        change_node(pages, node, -int64(slot[node, st.NODE_ENTRIES]), int64(0))
+        pages.vmstat[WORKINGSET_NODERECLAIM] += 1
+        freed += release(pages, fi.NODE_CACHE, 1)
+        done += 1
+    return freed
 
 
 @compiled(void(machine_t, int64))
@@ -240,8 +280,7 @@ def enter_swap_cache(pages, f, s, p):
     pages.slot[s, st.STATE] = st.SLOT_USED
     pages.slot[s, st.OWNER] = p
     pages.slot[s, st.CACHED] = f + 1
-    if pages.slot[s, st.ENTRY] == 0:
-        gain_entry(pages, s)
+    gain_page(pages, s)
     pages.frame[f, st.SLOT] = s + 1
     pages.vmstat[NR_SWAPCACHED] += 1
     pages.vmstat[NR_FILE_PAGES] += 1  # Linux counts the swap cache as page cache too
@@ -252,6 +291,7 @@ def leave_swap_cache(pages, f):
     """Frame f is no longer in the swap cache; the slot stays as it is."""
     s = int64(pages.frame[f, st.SLOT]) - 1
     pages.slot[s, st.CACHED] = 0
+    change_node(pages, node_of(s), int64(0), int64(-1))
     pages.frame[f, st.SLOT] = 0
     pages.vmstat[NR_SWAPCACHED] -= 1
     pages.vmstat[NR_FILE_PAGES] -= 1
