@@ -76,6 +76,7 @@ def test_the_example() -> None:
         "vm.page-cluster": 3,
         "vm.min_free_kbytes": "auto",
         "vm.watermark_scale_factor": 10,
+        "vm.watermark_boost_factor": 15000,
         "vm.dirty_ratio": 20,
         "vm.dirty_background_ratio": 10,
         "vm.dirty_bytes": 0,
