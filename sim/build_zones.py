@@ -73,9 +73,9 @@ def _measured(start: tuple[ZoneStart, ...], resident: int) -> list[Layout]:
             or zone.reclaimable + zone.movable > used
         ):
             raise UserError(
-                f"start of zone {name}: {zone.free} pages free, {zone.pcp} on per-CPU lists, {zone.managed} managed, {zone.spanned} spanned, "
-                f"{zone.reclaimable} reclaimable and {zone.movable} movable in use, {zone.scattered} scattered; expected free <= managed "
-                "<= spanned, those in use within what is not free, and scattered <= free"
+                f"start of zone {name}: {zone.free} pages free, {zone.pcp} on per-CPU lists, {zone.managed} managed, "
+                f"{zone.spanned} spanned, {zone.reclaimable} reclaimable and {zone.movable} movable in use, {zone.scattered} scattered; "
+                "expected free <= managed <= spanned, those in use within what is not free, and scattered <= free"
             )
         taken = (used - zone.reclaimable - zone.movable, zone.reclaimable, zone.movable, zone.scattered + among if zone.scattered else 0)
         found.append(Layout(Zone(name, zone.managed, zone.min, zone.low, zone.high, 0), zone.start_pfn % ALIGN, zone.spanned, taken))

@@ -30,7 +30,7 @@ from tests.file_kit import Direct, plans_of
 from tests.machine_kit import ZCACHE, counter, fill, make_plan, make_vm, process, rows_of, run
 
 OPTIONS = {**ZCACHE, "cleancache": True, "ephemeral": {}}
-ELSEWHERE = 8  # a kind of frame that the machine does not know
+ELSEWHERE = 9  # a kind of frame that the machine does not know
 
 
 def direct(*files: File, **changes: Any) -> Direct:

@@ -13,7 +13,6 @@ from sim.plan import plan_of
 from sim.validate.guest import PAGE, Simulated
 from sim.vm import Vm
 
-
 NAMES_OF = {"zram": "zram_mm_stat"}  # what the counters of a backend stand under in a run's file: its own kind, or this
 
 
