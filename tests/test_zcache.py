@@ -19,7 +19,7 @@ from tests.twins.xvmalloc import Xvmalloc
 from tests.twins.zcache import Frames, Zcache
 
 SLOTS = 2048
-ELSEWHERE = 6  # a kind of frame that the machine does not know
+ELSEWHERE = 15  # a kind of frame that the machine does not know
 TWINS = {"xvmalloc": Xvmalloc, "xcfmalloc": Xcfmalloc}
 
 

@@ -118,7 +118,8 @@ SECOND_DEVICE = 92  # from CLUSTER ... SCAN_SLOT to the same of that device
 FIRST_FREE = 104  # free slots of the device of higher priority
 ROWS_STEP = 101  # from a size in `rows` to that of the backend's next compressor, 0 if it has one only
 SWAP_SHADOW_NODES = 105  # nodes of the swap cache that hold shadows only, which 6.12 can reclaim; 106 to 110: SECOND_DEVICE
-STAT_PAGES, NEXT_STAT, SWAP_SHADOW_SCAN = 111, 112, 113  # pages on the lists as the shrinker of nodes knows them, until when; where it goes on
+# pages on the lists as the shrinker of nodes knows them, and until when; where it goes on
+STAT_PAGES, NEXT_STAT, SWAP_SHADOW_SCAN = 111, 112, 113
 NUMBERS = 128  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from simpy import Event
@@ -68,7 +69,7 @@ class Kworker(Actor):
             else:
                 loops = 0
 
-    def _reclaim(self) -> Steps:
+    def _reclaim(self) -> Generator[Event, Any, int]:
         """Direct reclaim for one frame; pages freed."""
         vm, ctx = self.vm, self.ctx
         vm.psi.change(memstall=1, memstall_running=1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from simpy import Event
 
 from models.backends import zram_commands as zc
 from models.backends import zram_numbers as zn
@@ -95,7 +96,7 @@ class ZramCommands(Actor):
             yield from self._spent(int(vm.num[st.CLOCK]) - now, now)
             ended = vm.env.event()
             now = int(vm.env.now)
-            vm.backing.submit(now, now, 1, block, 1, ended.succeed)
+            vm.backing.submit(now, now, 1, block, 1, _trigger(ended))
             vm.cpus.release(self)
             vm.psi.change(running=-1, iowait=1)
             yield ended
@@ -104,6 +105,13 @@ class ZramCommands(Actor):
             yield from vm.cpus.acquire(self)
             zc.written(vm.machine, slot)
             slot += 1
+
+
+def _trigger(event: Event) -> Callable[[], None]:
+    def ended() -> None:
+        event.succeed()
+
+    return ended
 
 
 def start_commands(vm: Vm, commands: Sequence[Mapping[str, Any]]) -> None:
