@@ -3,7 +3,7 @@
     python benchmarks/engine.py [hits] [thrash] [reads] [files] [memory]
 
 hits    accesses with at most 1 % faults from a prepared op array; beside it libcachesim's LRU on the same trace, if installed
-thrash  every second access faults into a zcache pool with xcfmalloc; kswapd and the task share one vCPU
+thrash  every second access faults into the pool of zcache (xcfmalloc), zswap or zram (zsmalloc); kswapd and the task share one vCPU
 reads   blocking device reads, one task
 files   read() of file pages: all cached; 1 % of them missing, read ahead from a stream; 1 % missing at random places
 memory  peak memory above an empty run, per frame and touched page; a VM of 64 GiB
@@ -30,6 +30,12 @@ from sim.machine import make_vm
 from sim.plan import plan_of
 from sim.vm import Vm
 
+THRASHED: dict[str, Any] = {
+    "zcache": {"kind": "zcache", "persistent": {"allocator": "xcfmalloc", "zv_page_count_policy_percent": 150}},
+    "zswap": {"kind": "zswap", "max_pool_percent": 60},
+    "zswap 6.12": {"kind": "zswap", "max_pool_percent": 60, "version": "6.12"},
+    "zram": {"kind": "zram", "disksize": "256MiB"},
+}
 SWAP = {"devices": {"disk": sim.Device("ssd")}, "swap": sim.Swap(device="disk", size="512MiB")}
 
 
@@ -138,17 +144,19 @@ def thrash(scale: float) -> None:
     page = np.repeat(np.arange(count // 2) % pages, 2)
     op = np.tile([1, 0], count // 2)
     sizes = np.random.default_rng(1).integers(300, 1300, 20_000)
-    settings = {
-        "machine": {"cpus": 1, "sysctl": {"vm.watermark_scale_factor": 200, "vm.page-cluster": 0}},
-        "backend": {"kind": "zcache", "persistent": {"allocator": "xcfmalloc", "zv_page_count_policy_percent": 150}},
-    }
-    best = 1e9
-    for _ in range(3):
-        vm = vm_of(process(pages, chunk(op, page, 100)), "128MiB", sizes, **settings)
-        best = min(best, timed(vm))
-    faults = counter(vm, "pgfault")
-    rate = faults / best / 1e6
-    print(f"thrash  {rate:8.3f} M faults/s     {100 * faults / count:.0f} % of accesses fault  {rate / scale:6.4f} of the calibration")
+    machine = {"cpus": 1, "sysctl": {"vm.watermark_scale_factor": 200, "vm.page-cluster": 0}}
+    for name, backend in THRASHED.items():
+        best = 1e9
+        for _ in range(3):
+            settings: dict[str, Any] = {"machine": machine, "backend": backend}
+            if name == "zram":
+                settings["swap"] = None
+            vm = vm_of(process(pages, chunk(op, page, 100)), "128MiB", sizes, **settings)
+            best = min(best, timed(vm))
+        faults = counter(vm, "pgfault")
+        rate = faults / best / 1e6
+        share = 100 * faults / count
+        print(f"thrash  {rate:8.3f} M faults/s     {share:.0f} % of accesses fault ({name})  {rate / scale:6.4f} of the calibration")
 
 
 def reads(scale: float) -> None:

@@ -289,6 +289,8 @@ def build(plan: Plan) -> Built:
         arrays=arrays,
         policy_num=policy_num,
         backend_num=stored.num,
+        backend_table=stored.table,
+        blocks=stored.blocks,
         backend_counters=counters_of(plan, *pools),
         pool=pools[0],
         clean_pool=pools[1],

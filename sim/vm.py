@@ -80,6 +80,8 @@ class Built(NamedTuple):
     arrays: Arrays
     policy_num: Array
     backend_num: Array
+    backend_table: Array
+    blocks: Array | None  # of zram's backing device: 1 in use
     backend_counters: Callable[[Array], dict[str, int]]
     pool: Any  # PoolArrays of swapped pages
     clean_pool: Any  # PoolArrays of clean pages of files

@@ -18,6 +18,7 @@ from models.workloads.stream import Chunk, Process, file_spans
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
 from sim.actors.kswapd import Kswapd
+from sim.actors.kworker import Kworker
 from sim.actors.task import Task
 from sim.build import Plan, ProcessPlan, build
 from sim.vm import Vm
@@ -91,12 +92,17 @@ def make_vm(
 ) -> Vm:
     """The plan's VM with its tasks; one group of processes unless `groups` says otherwise.  Nothing is started."""
     vm = Vm(build(plan), cpus, {**SCHEDULER, **scheduler}, {"wakeup": 1500})
-    if plan.swap_slots:
+    if plan.swap_slots > plan.own_slots:
         vm.swap = vm.disks["disk"] = Disk(vm.env, "disk", device, plan.page_size)
     if any(plan.files):
         vm.files = vm.disks.setdefault("disk", vm.swap or Disk(vm.env, "disk", device, plan.page_size))
     vm.kswapd = Kswapd(vm)
     vm.env.process(vm.kswapd.run())
+    if plan.backend.pick is not None:
+        vm.kworker = Kworker(vm)
+        vm.env.process(vm.kworker.run())
+    if plan.blocks:
+        vm.backing = vm.disks["backing"] = Disk(vm.env, "backing", device, plan.page_size)
     vm.flusher = Flusher(vm)
     vm.env.process(vm.flusher.run())
     for numbers in groups or [list(range(len(plan.processes)))]:

@@ -66,6 +66,15 @@ def mark_idle(m, now, seconds):
     return marked
 
 
+@compiled(int64(backend_t))
+def find_block(backend):
+    """The lowest free block of the backing device, from 1 on, or -1; it stays free until `written`."""
+    num = backend.num
+    while num[FREE_BLOCK] < num[BLOCKS] and backend.clean[num[FREE_BLOCK]]:
+        num[FREE_BLOCK] += 1
+    return num[FREE_BLOCK] if num[FREE_BLOCK] < num[BLOCKS] else int64(-1)
+
+
 @compiled(int64(machine_t, int64, int64))
 def next_to_write(m, first, wanted):
     """The next slot from `first` on, or END, LIMIT or NO_BLOCK; wanted: flags that it must have, 0 for whatever it has.
@@ -86,15 +95,6 @@ def next_to_write(m, first, wanted):
         spend(pages, st.BY_DECOMPRESS, num[DECOMPRESS_NS + (flags >> PRIORITY_SHIFT)] if not flags & HUGE else 0)
         return s
     return END
-
-
-@compiled(int64(backend_t))
-def find_block(backend):
-    """The lowest free block of the backing device, from 1 on, or -1; it stays free until `written`."""
-    num = backend.num
-    while num[FREE_BLOCK] < num[BLOCKS] and backend.clean[num[FREE_BLOCK]]:
-        num[FREE_BLOCK] += 1
-    return num[FREE_BLOCK] if num[FREE_BLOCK] < num[BLOCKS] else int64(-1)
 
 
 @compiled(int64(machine_t, int64))

@@ -175,7 +175,10 @@ def return_batch(m):
 
 @compiled(void(pages_t, int64, int64, int64))
 def change_node(pages, node, entries, cached):
-    """A node of the swap cache gains or loses places in use and pages; since 6.3 one with shadows only can be reclaimed."""
+    """A node of the swap cache gains or loses places in use and pages.
+
+    Since 6.3 one with shadows only can be reclaimed (mm/swap_state.c).
+    """
     row = pages.slot[node]
     before = 1 if row[st.NODE_ENTRIES] > 0 and row[st.NODE_CACHED] == 0 else 0
     row[st.NODE_ENTRIES] += entries
