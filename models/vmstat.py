@@ -178,13 +178,10 @@ NAMES_61 = (
     "nr_tlb_local_flush_one",
     "swap_ra",
     "swap_ra_hit",
-    "swpin_zero",  # since 6.12, as the next
-    "swpout_zero",
     "ksm_swpin_copy",
     "cow_ksm",
     "zswpin",
     "zswpout",
-    "zswpwb",  # since 6.8
     "direct_map_level2_splits",
     "direct_map_level3_splits",
 )

@@ -6,17 +6,19 @@ import gc
 import weakref
 from typing import Any
 
+import numpy as np
+
 from models.memory.frames import node_balanced
 from sim.build import build
 from tests.machine_kit import fill, make_plan, process
 
 
 def watch(create: Any, seen: list[Any]) -> Any:
-    """`create`, with a weak reference to every array that it returns."""
+    """`create`, with a weak reference to every array that it returns (its options may be plain numbers)."""
 
     def watched(*given: Any, **named: Any) -> Any:
         made = create(*given, **named)
-        seen.extend(weakref.ref(array) for array in made)
+        seen.extend(weakref.ref(part) for part in made if isinstance(part, np.ndarray))
         return made
 
     return watched

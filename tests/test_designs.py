@@ -366,7 +366,8 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
         ),
         (
             "{grid: {seed: [1]}, when: {backend.kind: §zcach}}",
-            "backend.kind: found 'zcach'; expected one of none, zcache, or a plug-in path/to/file.py:NAME; did you mean zcache?",
+            "backend.kind: found 'zcach'; expected one of none, zcache, zswap, zram, or a plug-in path/to/file.py:NAME; "
+            "did you mean zcache?",
         ),
         (
             "{grid: {seed: [1]}, when: {machine.cpus: §many}}",

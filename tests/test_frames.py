@@ -403,7 +403,7 @@ def test_scan_counts_are_of_the_zones_up_to_the_index() -> None:
 
 
 def test_a_measured_start_has_its_free_frames_and_its_own_in_page_blocks() -> None:
-    zones = (GUEST[0]._replace(free=3808), GUEST[1]._replace(free=16016, reclaimable=2283, movable=1068, scattered=3000, listed=45))
+    zones = (GUEST[0]._replace(free=3808), GUEST[1]._replace(free=16016, reclaimable=2283, movable=1068, scattered=3000, pcp=45))
     built = build(make_plan([process(10)])._replace(start=Start(zones)))
     a = built.arrays
     assert free_problems(a) == []
@@ -419,7 +419,7 @@ def test_a_measured_start_has_its_free_frames_and_its_own_in_page_blocks() -> No
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"free": 30_000}, "30000 pages free, 24263 managed"),
+        ({"free": 30_000}, "30000 pages free, 0 on per-CPU lists, 24263 managed"),
         ({"spanned": 20_000}, "20000 spanned"),
         ({"free": 20_000, "movable": 5000}, "5000 movable in use"),
         ({"free": 20_000, "scattered": 20_001}, "start of zone DMA32"),

@@ -219,7 +219,7 @@ def test_a_broken_sum_ends_the_run_and_is_named(folder: Path) -> None:
 def test_a_lost_frame_ends_the_run(folder: Path) -> None:
     vm, _ = running(folder)
     vm.num[st.POOL_FRAMES] -= 1
-    with pytest.raises(AssertionError, match="frames = nr_free_pages"):
+    with pytest.raises(AssertionError, match="frames = kernel_frames"):
         identities.check_identities(vm)
 
 

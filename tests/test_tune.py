@@ -125,7 +125,7 @@ def test_candidates_that_are_the_same_are_tried_once(config: Path) -> None:
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ("backend.kind: zram", r"t.yaml:14:\d+: backend.kind: found 'zram'"),
+        ("backend.kind: zrom", r"t.yaml:14:\d+: backend.kind: found 'zrom'"),
         ("backend.knd: zcache", "backend.knd: found an unknown key"),
         ("machine.cpus: 7", r"t.yaml:14:\d+: tune.keys.backend.persistent.allocator.when: found a condition that holds for no candidate"),
         (f"{ALLOCATOR}: xvmalloc", "found a condition of a key on itself"),
