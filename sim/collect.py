@@ -172,7 +172,8 @@ def _files(scalars: dict[str, float], d: dict[str, int], vm: Vm, begin: Mark, en
     for name, parts in columns.items():
         scalars[name] = float(sum(sampler.since(part, begin.now).mean() for part in parts))
     scalars["dirty_pages_max"] = float(sampler.since("nr_dirty", begin.now).max())
-    scalars["file_pages_read"] = (d["pgpgin"] << 10) // sampler.page_size - d["pswpin"]
+    silent = int(end.backend[bs.LOADS] - begin.backend[bs.LOADS]) if vm.num[st.SYNC_SLOTS] and not vm.num[st.KERNEL_612] else 0
+    scalars["file_pages_read"] = (d["pgpgin"] << 10) // sampler.page_size - (d["pswpin"] - silent)  # zram's reads are none of 6.1's pgpgin
     scalars["file_pages_written"] = end.files_written - begin.files_written
     scalars["file_read_rate"] = _ratio(scalars["file_pages_read"], seconds)
     scalars["file_write_rate"] = _ratio(scalars["file_pages_written"], seconds)
@@ -217,7 +218,7 @@ def _pool(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark, sampler: Sa
     backend = end.backend - begin.backend
     loads = int(backend[bs.LOADS])
     pswpin = int(end.vmstat[INDEX["pswpin"]] - begin.vmstat[INDEX["pswpin"]])
-    scalars["backend_hit_ratio"] = _ratio(loads, loads + pswpin)
+    scalars["backend_hit_ratio"] = _ratio(loads, pswpin if vm.num[st.SYNC_SLOTS] else loads + pswpin)  # pswpin counts reads of zram
     scalars["backend_rejects"] = int(backend[bs.REFUSED])
     scalars["pool_frames"] = float(sampler.since("pool_pages", begin.now).mean())
     scalars["pool_frames_max"] = sampler.pool_pages_max

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.allocators import pool as pool_state
+from models.backends.backend import LOADS, STORES
 from models.memory import file_state as fi
 from models.memory import pcp
 from models.memory import state as st
@@ -36,8 +37,8 @@ EXTRA: dict[str, str] = {
     "taken_directly": "pages that tasks took, by that table",
     "taken_anon": "anonymous pages that anybody took, by that table",
     "taken_file": "pages of files that anybody took, by that table",
-    "kib_read": "KiB that all devices have read",
-    "kib_written": "KiB that all devices have written",
+    "kib_read": "KiB that all devices, zram too, have read",
+    "kib_written": "KiB that all devices, zram too, have written",
 }
 
 IDENTITIES: tuple[str, ...] = (
@@ -90,6 +91,12 @@ _EXACT = np.array([" <= " not in identity for identity in IDENTITIES])
 _add = np.add.reduce  # half the time of ndarray.sum
 
 
+def _zram_kib(vm: Vm, what: int) -> int:
+    """KiB that zram, where it is the backend, has been read or written."""
+    kib: int = vm.built.backend_num[what] * (vm.num[st.PAGE_SIZE] >> 10) if vm.num[st.SYNC_SLOTS] else 0
+    return kib
+
+
 def numbers(vm: Vm) -> np.ndarray[Any, Any]:
     """All counters of vmstat, then EXTRA."""
     num, stolen = vm.num, vm.arrays.stolen
@@ -115,8 +122,8 @@ def numbers(vm: Vm) -> np.ndarray[Any, Any]:
         everything - by_kswapd,
         anon,
         everything - anon,
-        sum([disk.bytes[0] for disk in disks]) >> 10,
-        sum([disk.bytes[1] for disk in disks]) >> 10,
+        (sum([disk.bytes[0] for disk in disks]) >> 10) + _zram_kib(vm, LOADS),
+        (sum([disk.bytes[1] for disk in disks]) >> 10) + _zram_kib(vm, STORES),
     )
     return values
 

@@ -103,3 +103,43 @@ def test_pages_on_per_cpu_lists_are_what_the_counters_leave() -> None:
     before |= {"vmstat.nr_kernel_stack": 40, "meminfo.Percpu": 80, "meminfo.VmallocUsed": 120}
     assert per_cpu_pages(before, 300) == 1000 - 520 - 60 - 300
     assert per_cpu_pages(before, 500) == 0
+
+
+def end_errors(name: str, **counters: str) -> dict[str, float]:
+    """Simulated / measured - 1 of what the backend holds at the end: our name=the guest's."""
+    run = load(name)
+    last = {**run["phases"][0]["before"]}
+    for phase in run["phases"]:
+        last |= phase["before"] | phase["after"]
+    end = simulate(run).snapshots[-1]
+    return {ours: end[f"backend.{ours}"] / last[theirs] - 1 for ours, theirs in counters.items()}
+
+
+@needs_runs
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("A_zs_z08_1.5.r1", 0.015), ("A_zs_uni_2.r1", 0.015), ("A_zbud_z08_1.5.r1", 0.015), ("A_z3f_z08_1.5.r1", 0.025)],
+)
+def test_zswap(name: str, most: float) -> None:
+    """Faults, swap traffic, stores and loads; at the end the pages held and the pool."""
+    found = errors(name, "pgmajfault", "pswpin", "pswpout", "zswpin", "zswpout", "workingset_refault_anon", "pgsteal_kswapd+pgsteal_direct")
+    assert all(abs(error) < most for error in found.values()), found
+    held = end_errors(name, stored_pages="zswap.stored_pages", pool_total_size="zswap.pool_total_size")
+    assert all(abs(error) < 0.03 for error in held.values()), held
+
+
+@needs_runs
+@pytest.mark.parametrize("name", ["A_zram_z08_1.5.r1", "A_zram_uni_1.5.r1"])
+def test_zram(name: str) -> None:
+    found = errors(name, "pgmajfault", "pswpin", "pswpout", "workingset_refault_anon", "pgsteal_kswapd+pgsteal_direct")
+    assert all(abs(error) < 0.04 for error in found.values()), found
+    names = ("orig_data_size", "compr_data_size", "mem_used_total")
+    held = end_errors(name, **{name: f"zram_mm_stat.{name}" for name in names})
+    assert all(abs(error) < 0.03 for error in held.values()), held
+
+
+@needs_runs
+def test_shadows_that_612_loses_with_their_nodes() -> None:
+    """Since 6.3 the nodes of the swap cache that hold shadows only are reclaimed: half of zram's faults are no refaults."""
+    found = errors("K612_lg0_zram_z08_1.5.r1", "pgmajfault", "pswpout", "workingset_refault_anon")
+    assert all(abs(error) < 0.06 for error in found.values()), found

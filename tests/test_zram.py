@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+import sim
 from models.allocators import pool as ps
 from models.backends import zram, zram_commands, zram_stat, zram_store
 from models.backends import zram_numbers as zn
@@ -354,3 +355,55 @@ def test_pages_on_the_backing_device_come_back_from_there() -> None:
     found = zram.counters(vm.built.backend_num)
     assert found["bd_writes"] > 50 and found["bd_reads"] > 20
     assert counter(vm, "pgmajfault") == counter(vm, "pswpin")
+
+
+BASE = {
+    "name": "t",
+    "machine": {"memory": "96MiB"},
+    "devices": {"disk": {"kind": "ssd"}, "spare": {"kind": "ssd"}},
+    "workloads": [{"name": "w", "kind": "uniform"}],
+}
+FULL = {
+    "kind": "zram",
+    "disksize": "64MiB",
+    "backing_dev": "spare",
+    "recomp_algorithm": [{"kind": "deflate"}],
+    "commands": [
+        {"at": "1s", "idle": "all", "writeback": "idle"},
+        {"every": "2s", "recompress": {"type": "huge", "threshold": "1KiB"}},
+    ],
+}
+
+
+def test_commands_are_read_and_written_out_again() -> None:
+    config = sim.Config.from_dict({**BASE, "backend": FULL})
+    assert config.backend.options["commands"][1]["recompress"] == {"type": "huge", "threshold": 1024, "max_pages": None, "priority": None}
+    again = config.backend.resolved()
+    assert again["commands"][0]["at"] == 1_000_000_000
+    assert again["recomp_algorithm"][0]["kind"] == "deflate"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"backing_dev": "spar"}, ["backend.backing_dev", "spare"]),
+        ({"backing_dev": None}, ["backend.commands", "backing device first"]),
+        ({"recomp_algorithm": []}, ["backend.commands", "recomp_algorithm"]),
+        ({"recomp_algorithm": ["lz4"] * 4}, ["backend.recomp_algorithm", "at most 3"]),
+        ({"commands": [{"idle": "all"}]}, ["backend.commands", "`at` (once)"]),
+        ({"commands": [{"at": "1s", "every": "2s"}]}, ["backend.commands", "`at` (once)"]),
+        ({"commands": [{"at": "1s", "idle": "soon"}]}, ["idle", "an age such as 30s"]),
+        ({"commands": [{"at": "1s", "compct": True}]}, ["compct", "compact"]),
+        ({"disksize": None}, ["backend.disksize"]),
+    ],
+)
+def test_what_is_wrong_is_said(change: dict[str, Any], words: list[str]) -> None:
+    wanted = {key: value for key, value in {**FULL, **change}.items() if value is not None}
+    with pytest.raises(sim.UserError) as error:
+        sim.Config.from_dict({**BASE, "backend": wanted})
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_a_swap_device_beside_it_may_not_be_its_backing_device() -> None:
+    with pytest.raises(sim.UserError, match="a device of its own"):
+        sim.Config.from_dict({**BASE, "backend": FULL, "swap": {"device": "spare", "size": "64MiB"}})

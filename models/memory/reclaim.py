@@ -25,6 +25,7 @@ from models.vmstat import (
     NR_ANON_PAGES,
     NR_VMSCAN_IMMEDIATE_RECLAIM,
     NR_VMSCAN_WRITE,
+    NR_WRITTEN,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
     PGSCAN_KSWAPD,
@@ -73,6 +74,15 @@ def store_content(m, process, p, s):
     return m.store(m.backend, pages, s, size)
 
 
+@compiled(int64(pages_t, int64))
+def writes_at_once(pages, s):
+    """1 if storing the page counts as a write that ends at once: zram's, and zswap's of 6.1; 6.12's zswap starts none."""
+    if pages.slot[s, st.HANDLE] == st.ZERO_PAGE:
+        return 0
+    num = pages.num
+    return 1 if s < num[st.SYNC_SLOTS] or (num[st.ANY_MARK] and not num[st.KERNEL_612]) else 0
+
+
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
 def write_out(m, ctx, process, f, s):
     """Store a dirty page in the backend or start writing it to the device; returns the backend's verdict.
@@ -87,6 +97,8 @@ def write_out(m, ctx, process, f, s):
     ctx[st.X_STORED_OR_WRITTEN] += 1
     verdict = store_content(m, process, p, s)
     if verdict == st.STORED:
+        if writes_at_once(pages, s):
+            pages.vmstat[NR_WRITTEN] += 1
         note(pages, st.E_STORE, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
         return st.STORED
     if verdict != st.REFUSED:

@@ -30,6 +30,7 @@ class Kworker(Actor):
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self.ctx = np.zeros(st.CONTEXT, np.int64)
+        self.ctx[st.X_WHO] = 1  # what it frees itself counts as taken by the first workload
         self.wanted = False
         self.asleep: Event | None = None
         self.hopeless = 0  # reclaim found nothing for the frame at hand
