@@ -18,7 +18,7 @@ machine: {memory: 16MiB, kernel_reserved: 2MiB}
 devices: {disk: {kind: ssd}}
 swap: {device: disk, size: 64MiB}
 backend: {kind: zcache, persistent: {allocator: xcfmalloc}}
-workloads: [{name: w, kind: uniform, size: 20MiB, accesses: 3000, fill: true, contents: {kind: synthetic, rows: 512}}]
+workloads: [{name: w, kind: uniform, size: 20MiB, accesses: 9000, fill: true, contents: {kind: synthetic, rows: 512}}]
 output: {record_pool: true}
 """
 

@@ -80,7 +80,7 @@ def writes_at_once(pages, s):
     if pages.slot[s, st.HANDLE] == st.ZERO_PAGE:
         return 0
     num = pages.num
-    return 1 if s < num[st.SYNC_SLOTS] or (num[st.ANY_MARK] and not num[st.KERNEL_612]) else 0
+    return 1 if s < num[st.SYNC_SLOTS] or (num[st.POOL_BY_RECLAIMER] and not num[st.KERNEL_612]) else 0
 
 
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
