@@ -362,7 +362,7 @@ def test_records_have_four_keys_and_no_run_that_did_not_complete(tmp_path: Path)
     assert {"run": "one", "counter": "pgmajfault", "measured": 2100, "simulated": 2020} in found
     assert {record["run"] for record in found} == {"one"}
     assert [(one.runs, one.measured) for one in outcome.ended] == [(["dead"], "killed for lack of memory in phase 1 of 2")]
-    assert outcome.ended[0].simulated == "ended in phase 1"
+    assert outcome.ended[0].simulated == "killed in phase 1"
 
 
 # ---------------------------------------------------------------- a trace

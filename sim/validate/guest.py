@@ -29,6 +29,7 @@ COUNTED = (
 )
 
 FLUSH_PERIOD, FLUSHED_AT = 2_000_000_000, 340_000_000  # ns of uptime at which 6.12 brings its cgroups' statistics up to date
+BEGUN_AT = 4_600_000_000  # ns of uptime at which programs begin, where a run was cut off before that was written down
 
 # ns an operation at one instruction a ns (the guests' clock), from the counters and latencies of the runs named in FITTED
 COSTS = {
@@ -116,7 +117,7 @@ def description(run: Mapping[str, Any], mark_every: int = 0) -> dict[str, Any]:
             "kernel": KERNELS[config["kernel"]],
             "start": {
                 "zones": _zones(before, UNCOUNTED[config["kernel"]][config["BACKEND"]]),
-                "stats_flush": f"{(FLUSHED_AT - run['phases'][0]['t0_ns'] - 1) % FLUSH_PERIOD + 1}ns",
+                "stats_flush": f"{(FLUSHED_AT - run['phases'][0].get('t0_ns', BEGUN_AT) - 1) % FLUSH_PERIOD + 1}ns",
             },
             "sysctl": {
                 "vm.swappiness": config["SWAPPINESS"],

@@ -105,7 +105,7 @@ def _simulated(one: Configuration, simulated: Simulated) -> tuple[str, bool]:
     wanted = len(one.simulated.document["phases"])
     done = len(found.snapshots) - 1
     if done < wanted:
-        return f"ended in phase {done + 1}", False
+        return f"killed in phase {done + 1}", False
     return ("completed" if one.simulated.done else f"came to the end of phase {wanted}, and no farther was asked for"), True
 
 
