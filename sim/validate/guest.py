@@ -44,7 +44,7 @@ COSTS = {
     "unmap": "0s",
     "submit_io": "3500ns",
     "read_page": "7us",
-    "pass_over": "600ns",
+    "pass_over": "40ns",
     "syscall": "3us",
     "copy_user": "500ns",
     "copy": "250ns",
