@@ -134,7 +134,7 @@ def page_block(vm: Vm, kind: int, free: int, movable: int) -> int:
 def test_a_page_block_turns_if_half_of_it_is_free_or_alike(was: int, free: int, movable: int, kind: int, becomes: int) -> None:
     vm = machine()
     b = page_block(vm, was, free, movable)
-    assert buddy.fall_back(vm.pages, 0, kind, 0) == 1
+    assert buddy.fall_back(vm.pages, 0, kind, 0) == buddy.MOVED
     assert vm.arrays.block[b] == becomes
     assert sum(n << order for order, n in enumerate(blocks_of(vm, 0, kind))) == free  # all that was free moved, turned or not
     assert vm.arrays.zone[0, st.BOOST] == 512

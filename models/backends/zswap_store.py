@@ -61,10 +61,13 @@ def refuse(backend, pages, s, size):
 
 @compiled(int64(backend_t, pages_t, int64))
 def compressed(backend, pages, clen):
-    """Compress; 0 if the compressor fails or the result counts as a poor one."""
-    num = backend.num
+    """Compress; 0 if the compressor fails or the result counts as a poor one.
+
+    A result as long as a page is LZO's own; of the others it says that they failed (models.contents.rows).
+    """
+    num, page = backend.num, pages.num[st.PAGE_SIZE]
     spend(pages, st.BY_COMPRESS, pages.cost[st.C_COMPRESS])
-    if clen <= pages.num[st.PAGE_SIZE]:
+    if clen < page or (clen == page and num[LARGE_RESULTS]):
         return 1
     if num[LARGE_RESULTS] == 0:
         if num[VERSION] > 61:

@@ -30,6 +30,7 @@ from models.backends.zswap_numbers import (
 from models.backends.zswap_store import drop
 from models.jit import compiled
 from models.memory import state as st
+from models.memory.frames import spend
 from models.memory.state import backend_t, pages_t
 from models.vmstat import ZSWPWB
 
@@ -94,6 +95,7 @@ def pick_second_chance(backend, pages):
         s = num[OLDEST] - 1
         referenced = backend.table[s, REFERENCED]
         rotate(backend, s)
+        spend(pages, st.BY_IO, pages.cost[st.C_PASS])
         if not referenced:
             return s
         num[FAILURES] += 1

@@ -3,6 +3,8 @@
 A page block of 512 frames has a type: what it holds mostly.  Free memory lies on the lists of the type that its page block had when it
 was freed.  A request whose type has no free block takes one of another type, and the page block with it if it is mostly free or
 alike; such an event raises the zone's watermarks for a while (boost), so that kswapd makes room before types mix further.
+Where a page block does not turn, 6.1 hands over all that is free in it.  Since 6.10 free memory always lies on the lists of its page
+block's type, so that such a request gets a single frame, of the largest block, and the next one mixes again: more boosts.
 
 Numbers of frames are physical: blocks of order o begin at multiples of 1 << o, zones at multiples of 1024.
 """
@@ -147,51 +149,86 @@ def is_movable(flags):
     return 1 if flags & st.LRU or flags >> st.KIND_SHIFT == st.MLOCKED else 0
 
 
-@compiled(void(pages_t, int64, int64, int64))
-def claim_page_block(pages, z, f, kind):
-    """Move all that is free in f's page block to a type's lists; the page block turns to it if at least half of it is free or alike."""
+@compiled(int64(pages_t, int64, int64))
+def is_mostly(pages, f, kind):
+    """1 if at least half of f's page block is free or of a request's type, as far as that can be told."""
     frame = pages.frame
     begin = f & ~(BLOCK_FRAMES - 1)
     free, movable = 0, 0
     at = begin
     while at < begin + BLOCK_FRAMES:
         flags = int64(frame[at, st.FLAGS])
+        n = 1
         if flags == 0 and frame[at, st.PAGE] > 0:
+            n = 1 << int64(frame[at, st.PAGE]) - 1
+            free += n
+        else:
+            movable += is_movable(flags)
+        at += n
+    alike = movable if kind == st.MOVABLE else 0
+    if kind != st.MOVABLE and pages.block[f >> BLOCK_SHIFT] == st.MOVABLE:
+        alike = BLOCK_FRAMES - free - movable
+    return 1 if free + alike >= BLOCK_FRAMES // 2 else 0
+
+
+@compiled(void(pages_t, int64, int64, int64))
+def move_free(pages, z, f, kind):
+    """All that is free in f's page block moves to a type's lists."""
+    frame = pages.frame
+    begin = f & ~(BLOCK_FRAMES - 1)
+    at = begin
+    while at < begin + BLOCK_FRAMES:
+        n = 1
+        if frame[at, st.FLAGS] == 0 and frame[at, st.PAGE] > 0:
             order = int64(frame[at, st.PAGE]) - 1
             take_block(pages, z, at)
             put_block(pages, z, at, order, kind, 1)
-            free += 1 << order
-            at += 1 << order
-        else:
-            movable += is_movable(flags)
-            at += 1
-    was = pages.block[f >> BLOCK_SHIFT]
-    alike = movable if kind == st.MOVABLE else 0
-    if kind != st.MOVABLE and was == st.MOVABLE:
-        alike = BLOCK_FRAMES - free - movable
-    if free + alike >= BLOCK_FRAMES // 2:
-        pages.block[f >> BLOCK_SHIFT] = kind
+            n = 1 << order
+        at += n
 
 
-@compiled(void(pages_t, int64, int64, int64, int64, int64))
+@compiled(int64(pages_t, int64, int64, int64))
+def take_one(pages, z, f, order):
+    """The first frame of a free block; the rest of it stays on the lists where it was."""
+    kind = int64(pages.frame[f, st.SLOT])
+    take_block(pages, z, f)
+    while order > 0:
+        order -= 1
+        put_block(pages, z, f + (1 << order), order, kind, 0)
+    return f
+
+
+@compiled(int64(pages_t, int64, int64, int64, int64, int64))
 def steal(pages, z, f, order, kind, whole):
-    """Give a request's type a free block of another's; `whole`: and what else is free in its page block."""
-    if order >= BLOCK_ORDER:
-        for block in range(f >> BLOCK_SHIFT, f + (1 << order) >> BLOCK_SHIFT):
-            pages.block[block] = kind
-    else:
+    """Give a request's type a free block of another's; `whole`: and what else is free in its page block, which may turn.
+
+    -1, or in 6.12 the one frame that is all the request gets from a page block that does not turn.
+    """
+    if order < BLOCK_ORDER:
         pages.num[st.MIXED + st.TYPES * z + kind] += 1
         boost(pages, z)
+        turns = is_mostly(pages, f, kind) if whole else 0
+        if turns == 0 and pages.num[st.KERNEL_612]:
+            return take_one(pages, z, f, order)
         if whole:
-            claim_page_block(pages, z, f, kind)
-            return
+            move_free(pages, z, f, kind)
+            if turns:
+                pages.block[f >> BLOCK_SHIFT] = kind
+            return int64(-1)
+    else:
+        for block in range(f >> BLOCK_SHIFT, f + (1 << order) >> BLOCK_SHIFT):
+            pages.block[block] = kind
     take_block(pages, z, f)
     put_block(pages, z, f, order, kind, 1)
+    return int64(-1)
+
+
+NONE, MOVED = -2, -1  # from other types: nothing; memory that is now on the request's own lists
 
 
 @outlined(int64(pages_t, int64, int64, int64))
 def fall_back(pages, z, kind, least):
-    """Steal the largest block of at least order `least` that another type has; 0 if there is none.
+    """Steal the largest block of at least order `least` that another type has: NONE, MOVED, or the frame for the request.
 
     A movable request that could get fewer than 16 frames at once takes the smallest instead: it leaves the page block as it is.
     """
@@ -205,15 +242,16 @@ def fall_back(pages, z, kind, least):
             while donor(pages, z, order, kind) < 0:
                 order += 1
             other = donor(pages, z, order, kind)
-        steal(pages, z, pages.buddy[row_of(z, order, other), HEAD] - 1, order, kind, whole)
-        return 1
-    return 0
+        return steal(pages, z, pages.buddy[row_of(z, order, other), HEAD] - 1, order, kind, whole)
+    return int64(NONE)
 
 
 @compiled(int64(pages_t, int64, int64, int64))
 def take(pages, z, kind, pure):
     """A frame for a request of this type, or -1; `pure`: page blocks of other types are taken whole or not at all."""
     f = take_own(pages, z, kind)
-    if f < 0 and fall_back(pages, z, kind, BLOCK_ORDER if pure else 0):
-        f = take_own(pages, z, kind)
-    return f
+    if f < 0:
+        f = fall_back(pages, z, kind, BLOCK_ORDER if pure else 0)
+        if f == MOVED:
+            f = take_own(pages, z, kind)
+    return max(f, int64(-1))

@@ -92,7 +92,7 @@ def give_back(pages, z, n, kind):
             else:
                 row[HEAD + kind] = 0
             row[LISTED + kind] -= 1
-            buddy.give(pages, z, f, kind)
+            buddy.give(pages, z, f, int64(pages.block[f >> buddy.BLOCK_SHIFT]) if pages.num[st.KERNEL_612] else kind)
             n -= 1
         kind = (kind + 1) % st.TYPES
 

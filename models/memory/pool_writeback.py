@@ -16,6 +16,7 @@ from models.memory.swap import cache_slot
 
 WRITTEN, GONE, NO_MEMORY, IN_SWAP_CACHE = 1, 0, -12, -17  # what became of an entry
 STRETCH = 32  # entries that are written in one go
+OTHERS = 2  # who compute beside the worker when the pool is full: kswapd and a task
 BEGIN_WORK = -1  # `pick`: the worker begins or goes on; a positive number: a scan of so many entries begins; 0: it goes on
 
 
@@ -65,6 +66,25 @@ def work_now(m):
         if m.picked(m.backend, pages, s, got) == 0:
             return
     num[st.WORKER_BUSY] = num[st.POOL_WORK] = 1
+
+
+@compiled(void(machine_t))
+def wake_worker(m):
+    """The worker was asked for.  6.1 (CFS): it has slept, so it preempts at once.
+
+    6.12 (EEVDF): sleep earns nothing.  It preempts once it has had no more than its share: when each of the OTHERS has computed as long
+    as its last run took.  What is asked of it meanwhile is the same request.
+    """
+    pages = m.pages
+    num = pages.num
+    if num[st.KERNEL_612] == 0:
+        work_now(m)
+        return
+    num[st.POOL_WORK] = 0
+    began = num[st.CLOCK]
+    if began >= num[st.WORKER_SHARE]:
+        work_now(m)
+        num[st.WORKER_SHARE] = num[st.CLOCK] + OTHERS * (num[st.CLOCK] - began)
 
 
 @compiled(int64(machine_t, int64))

@@ -16,7 +16,7 @@ from models.memory.dirty import write_one
 from models.memory.filemap import unmap_page
 from models.memory.frames import give_frame, note, settle_pool, spend
 from models.memory.pagecache import file_of, forget_page
-from models.memory.pool_writeback import work_now
+from models.memory.pool_writeback import wake_worker
 from models.memory.reclaim_io import queue_write
 from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
@@ -269,7 +269,7 @@ def reclaim_batch(m, ctx, n):
     for i in range(n):
         freed += reclaim_page(m, ctx, int64(pages.window[base + i]), purpose)
         if pages.num[st.POOL_WORK] and not pages.num[st.WORKER_BUSY]:
-            work_now(m)
+            wake_worker(m)
     if is_file and ctx[st.X_UNQUEUED] - before == n:
         pages.num[fi.FLUSH] |= fi.FLUSH_ALL
     vmstat = pages.vmstat
