@@ -200,7 +200,7 @@ def take_one(pages, z, f, order):
 
 @compiled(int64(pages_t, int64, int64, int64, int64, int64))
 def steal(pages, z, f, order, kind, whole):
-    """Give a request's type a free block of another's; `whole`: and what else is free in its page block, which turns if it is mostly free or alike.
+    """Give a request's type a free block of another's; `whole`: and what else is free in its page block, which may turn.
 
     -1, or in 6.12 the one frame that is all the request gets from a page block that does not turn.
     """
