@@ -140,6 +140,19 @@ def test_a_page_block_turns_if_half_of_it_is_free_or_alike(was: int, free: int, 
     assert vm.arrays.zone[0, st.BOOST] == 512
 
 
+@pytest.mark.parametrize(("movable", "turns"), [(256, True), (257, False)])
+def test_in_6_12_a_page_block_that_does_not_turn_gives_one_frame_at_a_time(movable: int, turns: bool) -> None:
+    """64 free and 192 or 191 alike of 512: else each request takes the first frame of the largest block, then of 64, now of 32."""
+    vm = machine(kernel="6.12")
+    b = page_block(vm, M, 64, movable)
+    first, second = take(vm, 0, U), take(vm, 0, U)
+    assert second == first + (1 if turns else 32)
+    assert vm.arrays.block[b] == (U if turns else M)
+    left = [sum(n << order for order, n in enumerate(blocks_of(vm, 0, kind))) for kind in (U, M)]
+    assert left == ([62, 0] if turns else [0, 62])
+    assert vm.num[st.MIXED + U] == (1 if turns else 2)
+
+
 @pytest.mark.parametrize(("order", "claimed"), [(3, False), (4, True)])
 def test_a_movable_request_leaves_the_page_block_alone_below_16_frames(order: int, claimed: bool) -> None:
     """Page block 0 of DMA, unmovable, has a free frame and a free block of 2^order: below 16 only the frame is taken, from 16 on both."""

@@ -138,7 +138,7 @@ WORKER_BUSY = 134  # the worker has begun and waits for memory or its turn
 FIRST_FREE = 135  # free slots of the device of higher priority
 SWAP_SHADOW_NODES = 136  # nodes of the swap cache that hold shadows only, which 6.12 can reclaim
 STAT_PAGES, NEXT_STAT, SWAP_SHADOW_SCAN = 137, 138, 139  # pages as the shrinker of nodes knows them, until when; where it goes on
-WORKER_SHARE = 140  # 6.12: when the others have computed as much as the backend's worker last did, each, ns
+WORKER_SHARE = 140  # 6.12: when each of the others has computed as long as the worker's last run took, ns
 SECOND_DEVICE = 130  # from CLUSTER ... SCAN_SLOT to the same of that device: 144 to 148
 NUMBERS = 160  # from 32 on: models.memory.file_state
 

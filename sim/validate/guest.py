@@ -76,6 +76,12 @@ FITTED: tuple[tuple[str, str, str], ...] = (
         "K612_lg0_zs_uni_1.5, K612_lg0_F_disk_mmap",
     ),
     (f"{SCATTERED} free pages scattered among movable ones", "pgskip of unmovable page cache begins there", "F_fileonly_*"),
+    (
+        "zswap's worker in 6.12: cost of looking at an entry (that of passing over a page), two threads beside it that compute",
+        "refusals before the first write-back, times kswapd was scheduled in",
+        "K612_*_zs_*, K612_lg7_zbud_*",
+    ),
+    ("passing over a page of a zone that does not count: 40 ns", "kswapd's CPU time in the runs' first passes", "F_fileonly_*"),
     (f"{LOCKED} locked pages once the measuring programs run", "nr_unevictable after the first phase", "all runs"),
 )
 
