@@ -19,6 +19,7 @@ from models.registry import resolve
 from models.vmstat import COUNT, NR_FREE_PAGES
 from models.workloads.stream import Process
 from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
+from sim.build_groups import Cgroup, group_tables
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
 
@@ -29,11 +30,12 @@ MIN_FRAMES = 64
 
 
 class ProcessPlan(NamedTuple):
-    """One process, the contents of its pages, and its program (position in Plan.files)."""
+    """One process, the contents of its pages, its program (position in Plan.files), its memory cgroup (1 + position in Plan.cgroups)."""
 
     process: Process
     contents: Rows
     program: int = 0
+    cgroup: int = 0
 
 
 class Plan(NamedTuple):
@@ -65,6 +67,8 @@ class Plan(NamedTuple):
     fixed_readahead: bool = False  # of swap
     kernel: str = "6.1"  # whose rules hold
     start: Start | None = None  # a machine as it was measured
+    cgroups: tuple[Cgroup, ...] = ()
+    pool_in_cgroups: bool = False  # they are charged for what the backend holds
 
 
 class ZoneStart(NamedTuple):
@@ -148,6 +152,7 @@ def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
         row[st.FIRST_PAGE], row[st.PROC_PAGES] = virtual, item.process.pages
         row[st.ROW_FIRST], row[st.ROWS] = contents.add(sizes), len(sizes) // item.contents.versions
         row[st.SAME_SIZE], row[st.VERSIONS], row[st.STRIDE] = item.contents.same_size, item.contents.versions, item.contents.stride
+        row[st.CGROUP] = item.cgroup
         row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
         virtual += -(-item.process.pages // per_table) * per_table
     return proc, virtual
@@ -166,6 +171,8 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.ROTATIONAL] = int(plan.rotational)
     num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
     num[st.KERNEL_612] = int(plan.kernel == "6.12")
+    num[st.GROUPS] = len(plan.cgroups)
+    num[st.POOL_IN_GROUPS] = int(plan.pool_in_cgroups and len(plan.cgroups) > 0)
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness
@@ -223,6 +230,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         hist=np.zeros((4, st.BINS), np.int64),
         window=np.zeros(st.WINDOW, np.int32),
         **files._asdict(),
+        **group_tables(plan.cgroups, plan.page_size, frames, slots, len(files.cache))._asdict(),
     )
     return st.make_pages(*arrays), arrays
 
@@ -281,7 +289,8 @@ def build(plan: Plan) -> Built:
     stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
     clean_pool, clean = build_clean_cache(plan, frames, len(arrays.cache))
     backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num, *clean)
-    table, head, policy_num = plan.policy.create(frames, **plan.policy_options)
+    lruvecs = {"lruvecs": 1 + len(plan.cgroups)} if plan.cgroups else {}
+    table, head, policy_num = plan.policy.create(frames, **lruvecs, **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     machine = st.make_machine(

@@ -65,6 +65,10 @@ class Arrays(NamedTuple):
     opens: Array
     slab: Array
     stolen: Array
+    frame_group: Array
+    slot_group: Array
+    cache_group: Array
+    cgroup: Array
 
 
 class Built(NamedTuple):

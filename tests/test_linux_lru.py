@@ -72,7 +72,7 @@ def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappines
         elif name in ("swap", "no swap"):
             both.a.num[st.SWAP_FREE] = both.twin.swap_free = int(name == "swap")
         elif name == "cost":
-            lru.note_cost(both.policy, both.pages, x, y)
+            lru.note_cost(both.policy, both.pages, 0, x, y)
             both.twin.charge(x, y)
         elif name == "counts":
             both.counts(x, y)
@@ -138,7 +138,7 @@ def test_inactive_may_be_shorter_in_large_memories(table: Both, inactive: int, a
         table.vm.vmstat[NR_INACTIVE_ANON + 2 * is_file : NR_INACTIVE_ANON + 2 * is_file + 2] = inactive, active
         table.a.num[st.PAGE_SIZE] = page_size
         try:
-            assert lru.inactive_is_low(table.pages, is_file) == low
+            assert lru.inactive_is_low(table.pages, 0, is_file) == low
         finally:
             table.a.num[st.PAGE_SIZE] = 4096
 
@@ -224,7 +224,7 @@ def test_the_working_set_flag_comes_back_and_costs() -> None:
     for page in range(8):
         both.insert(page)
         both.activate(page)
-    lru.deactivate(both.policy, both.pages, 1, 0)
+    lru.deactivate(both.policy, both.pages, 0, 1, 0)
     both.twin.deactivate(1, 0)
     both.twin.remove(0)
     lru.remove(both.policy, both.pages, 0)
@@ -244,7 +244,7 @@ def test_costs_are_halved_above_a_quarter_of_the_lists() -> None:
     for page in range(40):
         both.insert(page)
     for kind, cost, expected in ((0, 6, [6, 0]), (1, 4, [6, 4]), (1, 1, [3, 2]), (0, 20, [11, 1])):
-        lru.note_cost(both.policy, both.pages, kind, cost)
+        lru.note_cost(both.policy, both.pages, 0, kind, cost)
         both.twin.charge(kind, cost)
         assert both.twin.cost == expected
     both.agree()
@@ -450,7 +450,7 @@ def test_code_in_use_stays_active() -> None:
     for page in (1, 3, 4):
         both.access(page)
     age = both.twin.age
-    assert lru.deactivate(both.policy, both.pages, 4, 1) == 4
+    assert lru.deactivate(both.policy, both.pages, 0, 4, 1) == 4
     both.twin.deactivate(4, 1)
     assert both.lists()[2:] == [[3, 2], [4, 1, 5]]
     assert both.twin.age == age + 2

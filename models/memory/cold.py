@@ -15,6 +15,7 @@ from models.allocators.pool import Numbers
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note, settle_pool, spend
+from models.memory.groups import held_bytes, may_store, recount_stored
 from models.memory.op_state import DONE, SLICE
 from models.memory.reclaim import content_size, evict, unmap
 from models.memory.rmap import process_of
@@ -118,7 +119,7 @@ def store_page(m, num, f, p):
     own = int64(frame[f, st.SLOT]) - 1
     s = own
     if s < 0:
-        s = take_slot(m)
+        s = take_slot(m, f)
         if s < 0:
             return -1
         enter_swap_cache(pages, f, s, p)
@@ -130,7 +131,10 @@ def store_page(m, num, f, p):
         size = content_size(pages, process, p)
         if size == 0:
             size = -pages.proc[process, st.SAME_SIZE]
-        if not m.store(m.backend, pages, s, size):
+        before = held_bytes(pages, s)
+        stored = may_store(pages, s) and m.store(m.backend, pages, s, size)
+        recount_stored(pages, s, before)
+        if not stored:
             num[REFUSED] += 1
             map_again(m, process, p, f, s if own < 0 else int64(-1), entry)
             return 0
@@ -148,6 +152,7 @@ def store_step(m, age, num, now, deadline):
     """Go on with offering cold pages from time `now`: SLICE, or DONE when every frame was seen or swap is full."""
     pages = m.pages
     pages.num[st.CLOCK] = now
+    pages.num[st.AGE_LRUVEC] = 0
     frames = pages.frame.shape[0]
     busy = st.LOCKED | st.WRITEBACK | st.INCOMPRESSIBLE
     while num[CURSOR] < frames:

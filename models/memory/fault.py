@@ -10,8 +10,10 @@ from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import state as st
+from models.memory.charge import ask_charged, ask_for_group, short_of
 from models.memory.filemap import maybe_file_fault, unmap_page
-from models.memory.frames import ask_frame, give_frame, note, spend, usable_frames, want_kswapd
+from models.memory.frames import give_frame, note, spend
+from models.memory.groups import S_FAULT, S_MAJFAULT, S_ZSWPIN, SHADOW_LRUVEC, count_zswap, group_of_slot, held_bytes, recount_stored
 from models.memory.latency import finish_fault
 from models.memory.op_state import DONE, NEED_RECLAIM, S_FAULT_KIND, S_FAULT_START, S_WAIT_MEMORY, S_WAIT_SLOT, WAIT_PAGE, WAIT_READ
 from models.memory.state import Numbers, machine_t, pages_t
@@ -43,7 +45,7 @@ def first_touch(m, stream, process, p, write):
     cost = pages.cost
     if add_table_entry(pages, p) == 0:
         return NEED_RECLAIM
-    f = ask_frame(pages, st.ANON)
+    f = ask_charged(pages, st.ANON)
     if f < 0:
         return NEED_RECLAIM
     spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_ALLOC] + cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
@@ -88,10 +90,10 @@ def queue_read(pages, first, count):
 
 @outlined(int64(machine_t, int64, int64))
 def read_slot(m, s, ahead):
-    """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device."""
+    """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device, -1 without a frame."""
     pages = m.pages
     slot = pages.slot
-    f = ask_frame(pages, st.ANON)
+    f = ask_for_group(pages, st.ANON, group_of_slot(pages, s))
     if f < 0:
         return -1
     spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])
@@ -99,7 +101,8 @@ def read_slot(m, s, ahead):
     pages.frame[f, st.PAGE] = p
     shadow = int64(-1)
     if slot[s, st.SHADOW] > 0:
-        shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | int64(slot[s, st.SHADOW_FLAG])
+        flag = int64(slot[s, st.SHADOW_FLAG])
+        shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | flag & 1 | flag >> 1 << SHADOW_LRUVEC
         slot[s, st.SHADOW] = 0
     enter_swap_cache(pages, f, s, p)
     m.insert(m.policy, pages, f, shadow)
@@ -107,7 +110,10 @@ def read_slot(m, s, ahead):
         pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.RECLAIM
         pages.vmstat[SWAP_RA] += 1
         note(pages, st.E_READAHEAD, p, f, s, 0)
+    before = held_bytes(pages, s)
     if slot[s, st.HANDLE] > 0 and m.load(m.backend, pages, s) >= 0:
+        recount_stored(pages, s, before)
+        count_zswap(pages, s, S_ZSWPIN)
         note(pages, st.E_LOAD, p, f, s, int64(slot[s, st.STORED_SIZE]))
         return 0
     pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.LOCKED
@@ -121,14 +127,14 @@ def read_in(m, stream, process, p):
     pages = m.pages
     window = pages.window
     n = plan_readahead(pages, process, p)
-    if usable_frames(pages, 1) < n + 1:
-        want_kswapd(pages)
+    target = -int64(pages.pte[p]) - 1
+    if short_of(pages, group_of_slot(pages, target), n, 1):
         return NEED_RECLAIM
     commit_readahead(pages, process, p)
-    target = -int64(pages.pte[p]) - 1
     if stream[S_FAULT_KIND] != st.H_MAJOR:
         stream[S_FAULT_KIND] = st.H_MAJOR
         pages.vmstat[PGMAJFAULT] += 1
+        pages.cgroup[pages.num[st.ACTING], S_MAJFAULT] += 1
     spend(pages, st.BY_FAULT, pages.cost[st.C_MAJOR])
     first, count = int64(-1), int64(0)
     for i in range(n):
@@ -151,7 +157,7 @@ def map_swapped(m, process, p, f, write):
     """Map a swap-cache page; its slot is given up on a write, or when swap is more than half full."""
     pages = m.pages
     flags = int64(pages.frame[f, st.FLAGS])
-    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages)):
+    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages, f)):
         s = int64(pages.frame[f, st.SLOT]) - 1
         leave_swap_cache(pages, f)
         release_slot(m, s)
@@ -201,11 +207,16 @@ def fault(m, stream, process, p, write):
         stream[S_FAULT_START] = pages.num[st.CLOCK]
     entry = int64(pages.pte[p])
     if entry < 0:
-        return swap_fault(m, stream, process, p, write)
-    if entry == 0 or pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT == st.FILE:
+        code = swap_fault(m, stream, process, p, write)
+    elif entry == 0 or pages.frame[entry >> st.PTE_SHIFT, st.FLAGS] >> st.KIND_SHIFT == st.FILE:
         code = maybe_file_fault(m, stream, process, p, write)
-        return code if code >= 0 else first_touch(m, stream, process, p, write)
-    return write_protected(m, stream, process, p)
+        if code < 0:
+            code = first_touch(m, stream, process, p, write)
+    else:
+        code = write_protected(m, stream, process, p)
+    if code == DONE:
+        pages.cgroup[pages.num[st.ACTING], S_FAULT] += 1
+    return code
 
 
 @outlined(void(machine_t, int64))

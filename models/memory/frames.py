@@ -11,6 +11,7 @@ from numba import int64, void
 from models.allocators.pool import PAGES_RETURNED, PAGES_TAKEN
 from models.jit import compiled
 from models.memory import state as st
+from models.memory.groups import uncharge
 from models.memory.state import backend_t, pages_t
 from models.vmstat import NR_FREE_PAGES, PGALLOC_DMA, PGFREE
 
@@ -135,6 +136,8 @@ def zone_of(pages, f):
 @compiled(void(pages_t, int64))
 def give_frame(pages, f):
     """Give a frame back to its zone."""
+    if pages.num[st.GROUPS]:
+        uncharge(pages, f)
     z = zone_of(pages, f)
     zone = pages.zone
     top = zone[z, st.STACK]

@@ -10,6 +10,7 @@ from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
+from models.memory import groups as cg
 from models.memory import state as st
 from models.memory.dirty import write_one
 from models.memory.filemap import unmap_page
@@ -95,7 +96,7 @@ def queue_write(pages, f, s):
 
 @outlined(int64(machine_t, Numbers, int64, int64, int64))
 def write_out(m, ctx, process, f, s):
-    """Store a dirty page in the backend (1: it can be freed now) or start writing it to the device (0)."""
+    """Store a dirty page in the backend (1: it can be freed now), start writing it to the device (0), or keep it dirty (2)."""
     pages = m.pages
     frame = pages.frame
     p = int64(frame[f, st.PAGE])
@@ -105,9 +106,16 @@ def write_out(m, ctx, process, f, s):
     size = content_size(pages, process, p)
     if size == 0:
         size = -pages.proc[process, st.SAME_SIZE]  # negative: same-filled, and what a backend that does not look makes of it
-    if m.store(m.backend, pages, s, size):
+    before = cg.held_bytes(pages, s)
+    stored = cg.may_store(pages, s) and m.store(m.backend, pages, s, size)
+    cg.recount_stored(pages, s, before)
+    if stored:
+        cg.count_zswap(pages, s, cg.S_ZSWPOUT)
         note(pages, st.E_STORE, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
         return 1
+    if cg.may_write_out(pages, s) == 0:
+        frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.DIRTY
+        return 2
     note(pages, st.E_WRITE, p, f, s, 0)
     spend(pages, st.BY_IO, pages.cost[st.C_SUBMIT])
     queue_write(pages, f, s)
@@ -122,7 +130,7 @@ def evict(m, f, s):
     shadow = m.evicted(m.policy, pages, f)
     leave_swap_cache(pages, f)
     slot[s, st.SHADOW] = (shadow >> 1) + 1
-    slot[s, st.SHADOW_FLAG] = shadow & 1
+    slot[s, st.SHADOW_FLAG] = shadow & 1 | pages.num[st.AGE_LRUVEC] << 1
     note(pages, st.E_EVICT, int64(pages.frame[f, st.PAGE]), f, s, 0)
     give_frame(pages, f)
 
@@ -138,7 +146,7 @@ def put_back(m, f, verdict):
     if verdict == st.ACTIVATE and anonymous and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
         entry = int64(pages.pte[p])
         mapped = entry > 0 and entry >> st.PTE_SHIFT == f
-        if mapped and swap_is_full(pages):
+        if mapped and swap_is_full(pages, f):
             s = int64(frame[f, st.SLOT]) - 1
             leave_swap_cache(pages, f)
             release_slot(m, s)
@@ -167,7 +175,7 @@ def reclaim_anonymous(m, ctx, f, purpose):
     p = int64(frame[f, st.PAGE])
     s = int64(frame[f, st.SLOT]) - 1
     if s < 0:
-        s = take_slot(m)
+        s = take_slot(m, f)
         if s < 0:
             put_back(m, f, st.ACTIVATE)
             return 0
@@ -176,9 +184,11 @@ def reclaim_anonymous(m, ctx, f, purpose):
     process = process_of(pages, p)
     spend(pages, purpose, pages.cost[st.C_UNMAP])
     unmap(pages, process, f, s)
-    if int64(frame[f, st.FLAGS]) & st.DIRTY and write_out(m, ctx, process, f, s) == 0:
-        put_back(m, f, st.KEEP)
-        return 0
+    if int64(frame[f, st.FLAGS]) & st.DIRTY:
+        written = write_out(m, ctx, process, f, s)
+        if written != 1:
+            put_back(m, f, st.KEEP if written == 0 else st.ACTIVATE)
+            return 0
     spend(pages, purpose, pages.cost[st.C_FREE])
     pages.stolen[ctx[st.X_WHO], 2 * pages.proc[process, st.GROUP]] += 1
     evict(m, f, s)
@@ -273,9 +283,16 @@ def reclaim_batch(m, ctx, n):
     if is_file and ctx[st.X_UNQUEUED] - before == n:
         pages.num[fi.FLUSH] |= fi.FLUSH_ALL
     vmstat = pages.vmstat
-    vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
+    group = pages.cgroup[ctx[st.X_LRUVEC]]
+    group[cg.S_SCAN_KSWAPD if kswapd else cg.S_SCAN_DIRECT] += n
+    group[cg.S_STEAL_KSWAPD if kswapd else cg.S_STEAL_DIRECT] += freed
+    if ctx[st.X_TARGET]:
+        group[cg.OWN_SCAN] += n
+        group[cg.OWN_STEAL] += freed
+    else:
+        vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
+        vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
     vmstat[PGSCAN_ANON + is_file] += n
-    vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
     vmstat[PGSTEAL_ANON + is_file] += freed
     ctx[st.X_SCANNED] += n
     ctx[st.X_TAKEN] += n

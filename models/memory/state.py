@@ -66,8 +66,8 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal")
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP = range(12, 19)
-PROC_COLUMNS = 19  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, CGROUP = range(12, 20)
+PROC_COLUMNS = 20  # CGROUP: its memory cgroup, 0 the root; ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -99,6 +99,12 @@ NODE_DIRTY = 30  # all file pages of a pass were dirty and not yet being written
 CONGESTED = 31  # all dirty pages of a pass were being written and marked
 FIXED_READAHEAD = 80  # swap readahead always reads the whole block of slots (before Linux 3.14)
 KERNEL_612 = 81  # 1: the rules of Linux 6.12 where they differ from those of 6.1
+GROUPS = 88  # memory cgroups beside the root; 0: there are none
+ACTING = 89  # the group of the process whose step this is
+SHORT_GROUP = 90  # the group whose limit the last allocation met that failed; 0: memory was short
+OVER_HIGH = 91  # pages charged beyond memory.high since the task last made up for it
+AGE_LRUVEC = 92  # the lruvec by whose age evictions are remembered: that of the reclaimer's target
+POOL_IN_GROUPS = 93  # 1: groups are charged for what the backend holds, as for zswap
 NUMBERS = 96  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
@@ -237,6 +243,10 @@ pages_t = view_of(
         ("opens", Wide),
         ("slab", Wide),
         ("stolen", Wide),  # int64[1 + groups, 2 * groups]: pages freed by each reclaimer, of each group's anonymous memory and files
+        ("frame_group", Links),  # int32[frames, or 1 without cgroups]: memory cgroup of a frame, 0 the root; likewise below
+        ("slot_group", Links),  # int32[slots, or 1]
+        ("cache_group", Links),  # int32[file pages, or 1]: lruvec by whose age an eviction is remembered
+        ("cgroup", Wide),  # int64[1 + cgroups, columns of models.memory.groups]
     ),
 )
 
@@ -319,6 +329,8 @@ machine_t = view_of(
 
 # --- ctx: one reclaimer's context (int64), made by sim, filled by the engine and the policy --------------------------
 X_PRIORITY, X_TO_RECLAIM, X_RECLAIMED, X_SCANNED, X_KSWAPD, X_FORCE, X_SKIPPED = range(7)
+X_TARGET = 7  # the group that is reclaimed; 0: the machine
+X_LOW = 8  # memory.low: 0 holds, 1 has made the run leave out a group, 2 does not hold
 X_AGED = 9  # pages moved by aging in the last isolate or age
 X_STORED_OR_WRITTEN = 10
 X_TAKEN, X_WRITEBACK, X_IMMEDIATE = 11, 12, 13  # of this pass: pages taken, met under writeback, and already marked then
@@ -344,6 +356,7 @@ Machine = boxed(machine_t, "Machine")
         *(Links, Versions, Table, Table, Links, Links, Table, Table, Table, Wide, Wide, Links),
         *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
         *(Table, Wide, Links, Table, Wide, Wide, Wide, Wide),
+        *(Links, Links, Links, Wide),
     )
 )
 def make_pages(
@@ -375,6 +388,10 @@ def make_pages(
     opens,
     slab,
     stolen,
+    frame_group,
+    slot_group,
+    cache_group,
+    cgroup,
 ):
     pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
@@ -385,6 +402,7 @@ def make_pages(
     pages.ring, pages.log, pages.hist, pages.window = ring, log, hist, window
     pages.maps, pages.area, pages.cache, pages.leaf, pages.file, pages.opens, pages.slab = maps, area, cache, leaf, file, opens, slab
     pages.stolen = stolen
+    pages.frame_group, pages.slot_group, pages.cache_group, pages.cgroup = frame_group, slot_group, cache_group, cgroup
     return pages
 
 

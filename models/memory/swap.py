@@ -11,6 +11,7 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note
+from models.memory.groups import SWAP, SWAP_MAX, charge_slot, held_bytes, lruvec_of, may_swap, recount_stored, uncharge_slot
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED
 
@@ -101,6 +102,7 @@ def free_slot(pages, s):
     num, slot, cluster = pages.num, pages.slot, pages.cluster
     slot[s, st.STATE] = st.SLOT_FREE
     slot[s, st.SHADOW] = 0
+    uncharge_slot(pages, s)
     num[st.SWAP_FREE] += 1
     c = s // CLUSTER_SLOTS
     cluster[c, 0] -= 1
@@ -120,7 +122,9 @@ def return_batch(m):
     for i in range(num[st.SLOT_RETURN]):
         s = int64(cache[1, i])
         if slot[s, st.HANDLE] > 0:
+            before = held_bytes(pages, s)
             m.invalidate(m.backend, pages, s)
+            recount_stored(pages, s, before)
         free_slot(pages, s)
     num[st.SLOT_RETURN] = 0
 
@@ -139,11 +143,14 @@ def release_slot(m, s):
     num[st.SLOT_RETURN] += 1
 
 
-@outlined(int64(machine_t))
-def take_slot(m):
-    """A slot for a page to be swapped out, or -1."""
+@outlined(int64(machine_t, int64))
+def take_slot(m, f):
+    """A slot for the page in frame f, which is to be swapped out, charged to its group; or -1."""
     pages = m.pages
     num = pages.num
+    g = lruvec_of(pages, f)
+    if may_swap(pages, g) == 0:
+        return int64(-1)
     if num[st.SLOT_CACHE] == 0:
         want = BATCH if num[st.SWAP_FREE] > CACHE_OFF_BELOW else 1
         while num[st.SLOT_CACHE] < want and claim_slot(pages):
@@ -159,7 +166,9 @@ def take_slot(m):
     if num[st.SLOT_CACHE] == 0:
         return int64(-1)
     num[st.SLOT_CACHE] -= 1
-    return int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
+    s = int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
+    charge_slot(pages, g, s)
+    return s
 
 
 @compiled(void(pages_t, int64, int64, int64))
@@ -183,10 +192,13 @@ def leave_swap_cache(pages, f):
     pages.vmstat[NR_FILE_PAGES] -= 1
 
 
-@compiled(int64(pages_t))
-def swap_is_full(pages):
-    """More than half of the swap space is in use: slots are given up as soon as possible."""
-    return 1 if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL] else 0
+@compiled(int64(pages_t, int64))
+def swap_is_full(pages, f):
+    """More than half of the swap space is in use, or of what the group of frame f may have: slots are given up as soon as possible."""
+    if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL]:
+        return 1
+    g = lruvec_of(pages, f)
+    return 1 if g > 0 and pages.cgroup[g, SWAP] * 2 >= pages.cgroup[g, SWAP_MAX] else 0
 
 
 @compiled(int64(int64, int64, int64, int64))

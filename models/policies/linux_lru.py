@@ -2,8 +2,8 @@
 
 Four lists, inactive and active for anonymous and file pages.  New anonymous pages enter the inactive list; a page found
 accessed gets a second chance, a page found accessed twice is activated; refaults within the size of the resident set go
-straight to the active list; pages of executable mappings stay active while they are used.  Not modelled: cgroups, per-CPU batches
-of list additions.
+straight to the active list; pages of executable mappings stay active while they are used.  Each memory cgroup has lists of its own
+(a lruvec, models.memory.groups); the root's costs, ages and refaults are those of all.  Not modelled: per-CPU batches of list additions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numba import int64, void
 
 from models.jit import compiled
+from models.memory import groups as cg
 from models.memory import state as st
 from models.memory.frames import note
 from models.memory.rmap import references
@@ -31,9 +32,11 @@ from models.vmstat import (
 # lists; vmstat's nr_inactive_anon and the three after it are their sizes
 INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
 LISTS = 4
-HEAD, TAIL = 0, LISTS  # head[HEAD + list], head[TAIL + list]: frame + 1, 0 is empty
+HEAD, TAIL = 0, LISTS  # head[v * HEADS + HEAD + list], likewise TAIL, of lruvec v: frame + 1, 0 is empty
+HEADS = 2 * LISTS
 
-# num
+# num[v * OWN + ...] of lruvec v
+OWN = 8
 AGE = 0  # nonresident age: evictions and activations
 ANON_COST, FILE_COST = 1, 2
 SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a run of reclaim last ended
@@ -43,6 +46,7 @@ NR, TARGET = st.X_OWN, st.X_OWN + LISTS
 LIST_AT = st.X_OWN + 8
 RECLAIMED_BEFORE = st.X_OWN + 9
 MAY_DEACTIVATE = st.X_OWN + 10  # anon, then file
+FILE_IS_TINY, CACHE_TRIM = st.X_OWN + 12, st.X_OWN + 13
 
 SWAP_CLUSTER_MAX = 32
 DEF_PRIORITY = 12
@@ -50,52 +54,65 @@ AGE_MASK = (1 << 30) - 1
 FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
 
 
-def create(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def create(frames: int, lruvecs: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Empty lists; links live in the frame table."""
-    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(8, np.int64)
+    return np.zeros((1, 1), np.int32), np.zeros(HEADS * lruvecs, np.int32), np.zeros(OWN * lruvecs, np.int64)
+
+
+@compiled(void(pages_t, int64, int64, int64))
+def count(pages, v, which, change):
+    """The list of lruvec v grows."""
+    pages.vmstat[NR_INACTIVE_ANON + which] += change
+    pages.cgroup[v, cg.LISTED + which] += change
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def push_head(policy, pages, f, which):
     frame, head = pages.frame, policy.head
-    first = head[HEAD + which]
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
+    first = head[HEAD + at]
     frame[f, st.NEXT] = first
     frame[f, st.PREV] = 0
     if first > 0:
         frame[first - 1, st.PREV] = f + 1
     else:
-        head[TAIL + which] = f + 1
-    head[HEAD + which] = f + 1
-    pages.vmstat[NR_INACTIVE_ANON + which] += 1
+        head[TAIL + at] = f + 1
+    head[HEAD + at] = f + 1
+    count(pages, v, which, 1)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def push_tail(policy, pages, f, which):
     frame, head = pages.frame, policy.head
-    last = head[TAIL + which]
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
+    last = head[TAIL + at]
     frame[f, st.PREV] = last
     frame[f, st.NEXT] = 0
     if last > 0:
         frame[last - 1, st.NEXT] = f + 1
     else:
-        head[HEAD + which] = f + 1
-    head[TAIL + which] = f + 1
-    pages.vmstat[NR_INACTIVE_ANON + which] += 1
+        head[HEAD + at] = f + 1
+    head[TAIL + at] = f + 1
+    count(pages, v, which, 1)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def unlink(policy, pages, f, which):
     frame, head = pages.frame, policy.head
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
     after, before = frame[f, st.NEXT], frame[f, st.PREV]
     if before > 0:
         frame[before - 1, st.NEXT] = after
     else:
-        head[HEAD + which] = after
+        head[HEAD + at] = after
     if after > 0:
         frame[after - 1, st.PREV] = before
     else:
-        head[TAIL + which] = before
-    pages.vmstat[NR_INACTIVE_ANON + which] -= 1
+        head[TAIL + at] = before
+    count(pages, v, which, -1)
 
 
 @compiled(int64(int64))
@@ -105,43 +122,68 @@ def list_of(flags):
     return which + (1 if flags & st.ACTIVE else 0)
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def note_cost(policy, pages, is_file, cost):
-    """Charge reclaim's cost to a type of page and let both costs decay (mm/swap.c)."""
-    num, vmstat = policy.num, pages.vmstat
-    num[ANON_COST + is_file] += cost
+@compiled(void(policy_t, int64, int64))
+def grow_old(policy, v, n):
+    """The nonresident age of lruvec v, and of the root above it."""
+    policy.num[v * OWN + AGE] += n
+    if v > 0:
+        policy.num[AGE] += n
+
+
+@compiled(void(policy_t, pages_t, int64, int64, int64))
+def cost_of_lruvec(policy, pages, v, is_file, cost):
+    """Charge reclaim's cost to a type of page of one lruvec, and let both costs decay."""
+    num = policy.num
+    at = v * OWN
+    num[at + ANON_COST + is_file] += cost
     total = 0
     for which in range(LISTS):
-        total += vmstat[NR_INACTIVE_ANON + which]
-    if num[ANON_COST] + num[FILE_COST] > total // 4:
-        num[ANON_COST] //= 2
-        num[FILE_COST] //= 2
+        total += cg.list_size(pages, v, which)
+    if num[at + ANON_COST] + num[at + FILE_COST] > total // 4:
+        num[at + ANON_COST] //= 2
+        num[at + FILE_COST] //= 2
+
+
+@compiled(int64(policy_t, pages_t, int64, int64, int64))
+def note_cost(policy, pages, v, is_file, cost):
+    """Charge reclaim's cost to a type of page of lruvec v and of the root (mm/swap.c)."""
+    if v > 0:
+        cost_of_lruvec(policy, pages, v, is_file, cost)
+    cost_of_lruvec(policy, pages, 0, is_file, cost)
     return 0
 
 
 @compiled(int64(policy_t, pages_t, int64, int64))
 def refault(policy, pages, f, shadow):
-    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large."""
-    num, vmstat = policy.num, pages.vmstat
+    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large.
+
+    Age and size are those of the lruvec whose reclaim evicted it; the counters, those of the page's own.
+    """
+    vmstat = pages.vmstat
+    v, by = cg.lruvec_of(pages, f), shadow >> cg.SHADOW_LRUVEC
+    group = pages.cgroup[v]
     is_file = 1 if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT == st.FILE else 0
     vmstat[WORKINGSET_REFAULT_ANON + is_file] += 1
-    distance = (num[AGE] - (shadow >> 1)) & AGE_MASK
-    size = vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
-    swap = pages.num[st.SWAP_FREE] > 0
+    group[cg.S_REFAULT + is_file] += 1
+    distance = (policy.num[by * OWN + AGE] - (shadow >> 1)) & AGE_MASK
+    size = cg.list_size(pages, by, ACTIVE_FILE)
+    swap = cg.swap_room(pages, by) > 0
     if is_file == 0:
-        size += vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
+        size += cg.list_size(pages, by, INACTIVE_FILE)
     if swap:
-        size += vmstat[NR_INACTIVE_ANON + ACTIVE_ANON]
+        size += cg.list_size(pages, by, ACTIVE_ANON)
         if is_file == 1:
-            size += vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+            size += cg.list_size(pages, by, INACTIVE_ANON)
     if distance > size:
         return 0
-    num[AGE] += 1
+    grow_old(policy, v, 1)
     vmstat[WORKINGSET_ACTIVATE_ANON + is_file] += 1
+    group[cg.S_WS_ACTIVATE + is_file] += 1
     if shadow & FLAG_BIT == 0:
         return st.ACTIVE
     vmstat[WORKINGSET_RESTORE_ANON + is_file] += 1
-    note_cost(policy, pages, is_file, 1)
+    group[cg.S_RESTORE + is_file] += 1
+    note_cost(policy, pages, v, is_file, 1)
     return st.ACTIVE | st.WORKINGSET
 
 
@@ -194,15 +236,18 @@ def accessed(policy, pages, f):
         frame[f, st.FLAGS] = flags
         push_head(policy, pages, f, list_of(flags))
         pages.vmstat[PGACTIVATE] += 1
-        policy.num[AGE] += 1
+        v = cg.lruvec_of(pages, f)
+        pages.cgroup[v, cg.S_ACTIVATE] += 1
+        grow_old(policy, v, 1)
     return 0
 
 
 @compiled(int64(policy_t, pages_t, int64))
 def evicted(policy, pages, f):
     flagged = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
-    shadow = (policy.num[AGE] & AGE_MASK) << 1 | flagged
-    policy.num[AGE] += 1
+    by = pages.num[st.AGE_LRUVEC]
+    shadow = (policy.num[by * OWN + AGE] & AGE_MASK) << 1 | flagged
+    grow_old(policy, by, 1)
     return shadow
 
 
@@ -222,17 +267,19 @@ def putback(policy, pages, f, verdict):
     if verdict == st.ACTIVATE:
         flags |= st.ACTIVE
         pages.vmstat[PGACTIVATE] += 1
-        policy.num[AGE] += 1
+        v = cg.lruvec_of(pages, f)
+        pages.cgroup[v, cg.S_ACTIVATE] += 1
+        grow_old(policy, v, 1)
     frame[f, st.FLAGS] = flags
     push_head(policy, pages, f, list_of(flags))
     return 0
 
 
-@compiled(int64(pages_t, int64))
-def inactive_is_low(pages, is_file):
+@compiled(int64(pages_t, int64, int64))
+def inactive_is_low(pages, v, is_file):
     """1 if the inactive list is too short against the active one: 1:1 below a GiB, then the square root of ten a GiB."""
-    inactive = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file]
-    active = pages.vmstat[NR_INACTIVE_ANON + 2 * is_file + 1]
+    inactive = cg.list_size(pages, v, 2 * is_file)
+    active = cg.list_size(pages, v, 2 * is_file + 1)
     gib = (inactive + active) * pages.num[st.PAGE_SIZE] >> 30
     ratio = 1
     if gib > 0:
@@ -240,14 +287,15 @@ def inactive_is_low(pages, is_file):
     return 1 if inactive * ratio < active else 0
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def deactivate(policy, pages, n, is_file):
-    """Move up to n pages from the active tail to the inactive head; returns how many."""
+@compiled(int64(policy_t, pages_t, int64, int64, int64))
+def deactivate(policy, pages, v, n, is_file):
+    """Move up to n pages from the active tail of lruvec v to its inactive head; returns how many."""
     frame, head, window = pages.frame, policy.head, pages.window
     active = ACTIVE_ANON + 2 * is_file
     moved, kept = 0, 0
-    while moved + kept < n and head[TAIL + active] > 0:
-        f = int64(head[TAIL + active]) - 1
+    tail = v * HEADS + TAIL + active
+    while moved + kept < n and head[tail] > 0:
+        f = int64(head[tail]) - 1
         used = references(pages, f)
         unlink(policy, pages, f, active)
         if used and frame[f, st.FLAGS] & st.EXECUTABLE:
@@ -260,27 +308,36 @@ def deactivate(policy, pages, n, is_file):
         moved += 1
     for i in range(kept):
         push_head(policy, pages, int64(window[i]), active)
-    policy.num[AGE] += kept
+    grow_old(policy, v, kept)
     pages.vmstat[PGREFILL] += moved + kept
     pages.vmstat[PGDEACTIVATE] += moved
+    pages.cgroup[v, cg.S_REFILL] += moved + kept
+    pages.cgroup[v, cg.S_DEACTIVATE] += moved
     return moved + kept
 
 
 @compiled(int64(policy_t, pages_t, Numbers))
 def age(policy, pages, ctx):
     """kswapd's background aging: a slice of active anonymous pages while the inactive list is low."""
+    v = ctx[st.X_LRUVEC]
     ctx[st.X_AGED] = 0
-    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(pages, 0):
-        ctx[st.X_AGED] = deactivate(policy, pages, SWAP_CLUSTER_MAX, 0)
+    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(pages, v, 0):
+        ctx[st.X_AGED] = deactivate(policy, pages, v, SWAP_CLUSTER_MAX, 0)
     return ctx[st.X_AGED]
 
 
-@compiled(int64(policy_t, pages_t, int64))
-def may_deactivate(policy, pages, is_file):
+@compiled(int64(pages_t, int64, int64))
+def activated(pages, v, is_file):
+    """workingset_activate_* of lruvec v and all below it."""
+    return pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] if v == 0 else pages.cgroup[v, cg.S_WS_ACTIVATE + is_file]
+
+
+@compiled(int64(policy_t, pages_t, int64, int64))
+def may_deactivate(policy, pages, v, is_file):
     """1 if refaults of this type were activated since the last run, or its inactive list is low."""
-    if pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] != policy.num[SEEN_ACTIVATE_ANON + is_file]:
+    if activated(pages, v, is_file) != policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file]:
         return 1
-    return inactive_is_low(pages, is_file)
+    return inactive_is_low(pages, v, is_file)
 
 
 @compiled(int64(pages_t))
@@ -291,53 +348,67 @@ def sum_high_marks(pages):
     return total
 
 
-@compiled(int64(policy_t, pages_t, Numbers))
-def begin(policy, pages, ctx):
-    """How many pages of each list this pass scans (get_scan_count): size >> priority, shared by cost and swappiness."""
-    num, vmstat = policy.num, pages.vmstat
-    priority = ctx[st.X_PRIORITY]
-    anon_ok = may_deactivate(policy, pages, 0) or ctx[st.X_FORCE] == 1
-    file_ok = may_deactivate(policy, pages, 1) or ctx[st.X_FORCE] == 1
+@compiled(void(policy_t, pages_t, Numbers))
+def prepare(policy, pages, ctx):
+    """What holds for a whole pass, by the target's lists and all below it: may active pages be deactivated, is one type alone scanned?"""
+    v, priority = ctx[st.X_TARGET], ctx[st.X_PRIORITY]
+    anon_ok = may_deactivate(policy, pages, v, 0) or ctx[st.X_FORCE] == 1
+    file_ok = may_deactivate(policy, pages, v, 1) or ctx[st.X_FORCE] == 1
     ctx[MAY_DEACTIVATE] = 1 if anon_ok else 0
     ctx[MAY_DEACTIVATE + 1] = 1 if file_ok else 0
-    inactive_file = vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
-    files = inactive_file + vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
-    inactive_anon = vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+    inactive_file = cg.list_size(pages, v, INACTIVE_FILE)
+    files = inactive_file + cg.list_size(pages, v, ACTIVE_FILE)
+    inactive_anon = cg.list_size(pages, v, INACTIVE_ANON)
+    tiny = v == 0 and files + pages.vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0
+    ctx[FILE_IS_TINY] = 1 if tiny else 0
+    ctx[CACHE_TRIM] = 1 if inactive_file >> priority > 0 and not file_ok else 0
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def begin(policy, pages, ctx):
+    """How many pages of each list this pass scans (get_scan_count): size >> priority, shared by the target's cost and swappiness."""
+    v, target, priority = ctx[st.X_LRUVEC], ctx[st.X_TARGET], ctx[st.X_PRIORITY]
+    if v == target:
+        prepare(policy, pages, ctx)
     swappiness = pages.num[st.SWAPPINESS]
     # shares in parts of `whole`
     anon, file, whole = int64(1), int64(1), int64(1)
-    if pages.num[st.SWAP_FREE] <= 0:
+    if cg.swap_room(pages, v) <= 0 or (target > 0 and swappiness == 0):
         anon = 0
     elif priority == 0 and swappiness > 0:
         pass
-    elif files + vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0:
+    elif ctx[FILE_IS_TINY]:
         file = 0
-    elif inactive_file >> priority > 0 and not file_ok:
+    elif ctx[CACHE_TRIM]:
         anon = 0
     else:
-        total = num[ANON_COST] + num[FILE_COST]
-        anon_cost, file_cost = total + num[ANON_COST], total + num[FILE_COST]
+        num, at = policy.num, target * OWN
+        total = num[at + ANON_COST] + num[at + FILE_COST]
+        anon_cost, file_cost = total + num[at + ANON_COST], total + num[at + FILE_COST]
         both = anon_cost + file_cost
         anon = swappiness * (both + 1) // (anon_cost + 1)
         file = (200 - swappiness) * (both + 1) // (file_cost + 1)
         whole = anon + file
     for which in range(LISTS):
         share = anon if which < INACTIVE_FILE else file
-        scan = vmstat[NR_INACTIVE_ANON + which] >> priority
-        ctx[NR + which] = scan * share // whole
+        size = pages.cgroup[v, cg.LISTED + which]
+        if v > 0 and target == 0 and ctx[st.X_LOW] < 2:
+            size = cg.protected_scan(pages, v, size)
+        ctx[NR + which] = (size >> priority) * share // whole
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0
     ctx[RECLAIMED_BEFORE] = ctx[st.X_RECLAIMED]
     return 0
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def isolate_tail(policy, pages, which, n):
+@compiled(int64(policy_t, pages_t, int64, int64, int64))
+def isolate_tail(policy, pages, v, which, n):
     """Take up to n pages from a list's tail into pages.window, oldest first; returns how many."""
     frame, head, window = pages.frame, policy.head, pages.window
     taken = 0
-    while taken < n and head[TAIL + which] > 0:
-        f = int64(head[TAIL + which]) - 1
+    tail = v * HEADS + TAIL + which
+    while taken < n and head[tail] > 0:
+        f = int64(head[tail]) - 1
         unlink(policy, pages, f, which)
         frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.LRU
         window[taken] = f
@@ -374,12 +445,13 @@ def end_pass(policy, pages, ctx):
 @compiled(int64(policy_t, pages_t, Numbers))
 def isolate(policy, pages, ctx):
     """The next slice of the pass: lists in turn, 32 pages at a time."""
+    v = ctx[st.X_LRUVEC]
     ctx[st.X_AGED] = 0
     if ctx[st.X_STORED_OR_WRITTEN] > 0:
-        note_cost(policy, pages, 0, ctx[st.X_STORED_OR_WRITTEN])
+        note_cost(policy, pages, v, 0, ctx[st.X_STORED_OR_WRITTEN])
         ctx[st.X_STORED_OR_WRITTEN] = 0
     if ctx[st.X_WRITTEN_FILE] > 0:
-        note_cost(policy, pages, 1, ctx[st.X_WRITTEN_FILE])
+        note_cost(policy, pages, v, 1, ctx[st.X_WRITTEN_FILE])
         ctx[st.X_WRITTEN_FILE] = 0
     while True:
         which = ctx[LIST_AT]
@@ -388,7 +460,7 @@ def isolate(policy, pages, ctx):
         if which == LISTS:
             ctx[LIST_AT] = 0
             met = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE] >= ctx[st.X_TO_RECLAIM]
-            first_direct = ctx[st.X_KSWAPD] == 0 and ctx[st.X_PRIORITY] == DEF_PRIORITY
+            first_direct = ctx[st.X_KSWAPD] == 0 and ctx[st.X_TARGET] == 0 and ctx[st.X_PRIORITY] == DEF_PRIORITY
             if met and not first_direct and balance_types(policy, pages, ctx) == 0:
                 return end_pass(policy, pages, ctx)
             continue
@@ -398,10 +470,10 @@ def isolate(policy, pages, ctx):
             continue
         ctx[NR + which] -= n
         if which == INACTIVE_ANON or which == INACTIVE_FILE:
-            return isolate_tail(policy, pages, which, n)
+            return isolate_tail(policy, pages, v, which, n)
         is_file = 1 if which == ACTIVE_FILE else 0
         if ctx[MAY_DEACTIVATE + is_file]:
-            ctx[st.X_AGED] = deactivate(policy, pages, n, is_file)
+            ctx[st.X_AGED] = deactivate(policy, pages, v, n, is_file)
             return 0
         ctx[st.X_SKIPPED] = 1
 
@@ -409,8 +481,9 @@ def isolate(policy, pages, ctx):
 @compiled(int64(policy_t, pages_t, Numbers))
 def finish(policy, pages, ctx):
     """Remember the refaults seen, so that the next run knows whether there were new ones."""
-    policy.num[SEEN_ACTIVATE_ANON] = pages.vmstat[WORKINGSET_ACTIVATE_ANON]
-    policy.num[SEEN_ACTIVATE_FILE] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + 1]
+    v = ctx[st.X_TARGET]
+    for is_file in range(2):
+        policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file] = activated(pages, v, is_file)
     return 0
 
 
