@@ -202,6 +202,8 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     set_scalars(num, zone, plan.filesystem, plan.dirty, plan.page_size, clean_cache)
     processes = [(item.process.name, item.process.pages, item.process.areas, item.program) for item in plan.processes]
     files = file_tables(processes, plan.files, contents, proc, virtual, slab_table(plan.page_size, clean_cache))
+    if plan.cgroups:  # one more reclaimer: what is told to reclaim in a group
+        files = files._replace(stolen=np.pad(files.stolen, ((0, 1), (0, 0))))
     cost = np.zeros(st.COSTS, np.int64)
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]

@@ -204,7 +204,8 @@ def _reclaimed(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark) -> Non
     """Who reclaimed what from whom: every reclaimer with every workload, pages of files only of those that have files."""
     stolen, names = end.stolen - begin.stolen, group_names(vm)
     has_files = {task.workload for task in vm.tasks if len(task.files)}
-    for who, row in zip(["kswapd", *names], stolen.tolist(), strict=True):
+    told = ["memory.reclaim"] if vm.groups is not None else []
+    for who, row in zip(["kswapd", *names, *told], stolen.tolist(), strict=True):
         for group, name in enumerate(names):
             scalars[reclaimed_name(who, name, "anon")] = row[2 * group]
             if name in has_files:

@@ -22,6 +22,7 @@ from models.workloads.stream import file_spans
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
+from sim.actors.groups import Groups
 from sim.actors.kreclaimd import Kreclaimd
 from sim.actors.kswapd import Kswapd
 from sim.actors.sampler import Sampler
@@ -127,6 +128,8 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     vm = Vm(build(plan), machine.cpus, machine.scheduler, config.costs)
     for name, model in plan_devices(config).items():
         vm.disks[name] = Disk(vm.env, name, model, machine.page_size)
+    if plan.cgroups:
+        vm.groups = Groups(vm, plan.cgroups, machine.cpus)
     vm.swap = vm.disks[config.swap.device] if config.swap is not None else None
     vm.files = vm.disks.get(files_device(config) or "")
     vm.kswapd = Kswapd(vm)

@@ -24,6 +24,7 @@ from sim.actors.psi import Psi
 
 if TYPE_CHECKING:
     from sim.actors.flusher import Flusher
+    from sim.actors.groups import Groups
     from sim.actors.kreclaimd import Kreclaimd
     from sim.actors.kswapd import Kswapd
     from sim.actors.task import Task
@@ -113,6 +114,7 @@ class Vm:
         self.kswapd: Kswapd | None = None
         self.flusher: Flusher | None = None
         self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
+        self.groups: Groups | None = None  # where there are memory cgroups
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for
@@ -201,7 +203,7 @@ class Vm:
         if not end:
             return None
         num[st.RING] = 0
-        self.psi.solo_read(computed, end, memory)
+        task.psi.solo_read(computed, end, memory)
         self.cpus.solo_wait(task, computed, end)
         return end, files, first, count
 
@@ -227,7 +229,7 @@ class Vm:
             rows = self.solo_rows[:done].tolist()
             disk.book(rows, self._place(last, files)[1])
             for computed, memory, _, end, _ in rows:
-                self.psi.solo_read(computed, end, memory)
+                task.psi.solo_read(computed, end, memory)
                 cpus.solo_wait(task, computed, end)
         return done, now, step
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from models.memory import state as st
+from models.memory.groups import LISTED
 from models.policies import linux_lru as lru
 from models.vmstat import NR_INACTIVE_ANON, WORKINGSET_ACTIVATE_ANON
 from tests.lru_kit import Both
@@ -102,7 +103,7 @@ size = some.one_of(some.integers(0, 5000), some.integers(0, 3 << 20))
 def test_scan_counts_of_any_sizes(table, sizes, cost, new, priority, swappiness, swap_free, free, force) -> None:  # type: ignore[no-untyped-def]
     """All branches, with lists up to 12 GiB."""
     vmstat, num = table.vm.vmstat, table.a.num
-    vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4] = sizes
+    vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4] = table.a.cgroup[0, LISTED : LISTED + 4] = sizes
     vmstat[0] = free
     table.num[lru.ANON_COST : lru.ANON_COST + 2] = cost
     table.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = vmstat[WORKINGSET_ACTIVATE_ANON : WORKINGSET_ACTIVATE_ANON + 2] - new

@@ -12,6 +12,7 @@ import numpy as np
 from models.allocators import pool as ps
 from models.memory import state as st
 from models.memory.check_files import file_problems
+from models.memory.check_groups import group_problems
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_FREE_PAGES,
@@ -181,4 +182,5 @@ def problems(arrays: Any, pool: Any, clean: Any = None) -> list[str]:
         *_links(arrays),
         *_slots(arrays),
         *_pool(arrays, pool, clean),
+        *group_problems(arrays, kind),
     ]
