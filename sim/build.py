@@ -173,6 +173,7 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.KERNEL_612] = int(plan.kernel == "6.12")
     num[st.GROUPS] = len(plan.cgroups)
     num[st.POOL_IN_GROUPS] = int(plan.pool_in_cgroups and len(plan.cgroups) > 0)
+    num[st.OLD_STATISTICS] = int(plan.kernel == "6.12" and len(plan.cgroups) > 0)
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness

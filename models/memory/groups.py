@@ -11,7 +11,7 @@ from numba import int64, void
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.state import pages_t
-from models.vmstat import NR_INACTIVE_ANON
+from models.vmstat import NR_INACTIVE_ANON, WORKINGSET_ACTIVATE_ANON
 
 NONE = 1 << 60  # a limit that is not set ("max")
 CHARGE_BATCH = 64  # pages charged at once; the rest is the stock of the CPU, one CPU's standing for all
@@ -30,7 +30,8 @@ S_FAULT, S_MAJFAULT, S_REFILL, S_SCAN_KSWAPD, S_SCAN_DIRECT, S_STEAL_KSWAPD, S_S
 S_ACTIVATE, S_DEACTIVATE, S_REFAULT, S_REFAULT_FILE, S_WS_ACTIVATE, S_WS_ACTIVATE_FILE, S_RESTORE, S_RESTORE_FILE = range(39, 47)
 S_ZSWPIN, S_ZSWPOUT = 47, 48
 OWN_SCAN, OWN_STEAL = 50, 51  # pages that reclaim inside the group looked at and freed, which the machine's counters leave out
-COLUMNS = 56
+SEEN = 52  # list sizes and workingset_activate_* when the statistics were last brought together
+COLUMNS = 60
 
 
 @compiled(int64(pages_t, int64))
@@ -42,7 +43,29 @@ def lruvec_of(pages, f):
 @compiled(int64(pages_t, int64, int64))
 def list_size(pages, v, which):
     """Pages on one of four lists of lruvec v and of all below it, as the kernel's statistics see it: the root's are everybody's."""
+    if pages.num[st.OLD_STATISTICS]:
+        return pages.cgroup[v, SEEN + which]
     return pages.vmstat[NR_INACTIVE_ANON + which] if v == 0 else pages.cgroup[v, LISTED + which]
+
+
+@compiled(int64(pages_t, int64, int64))
+def activated(pages, v, is_file):
+    """workingset_activate_* of lruvec v and of all below it, as the kernel's statistics see it."""
+    if pages.num[st.OLD_STATISTICS]:
+        return pages.cgroup[v, SEEN + 4 + is_file]
+    return pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] if v == 0 else pages.cgroup[v, S_WS_ACTIVATE + is_file]
+
+
+@compiled(int64(pages_t))
+def bring_together(pages):
+    """The statistics that reclaim looks at become those of now (Linux 6.12; see models.memory.state.OLD_STATISTICS)."""
+    for v in range(pages.cgroup.shape[0]):
+        row = pages.cgroup[v]
+        for which in range(4):
+            row[SEEN + which] = pages.vmstat[NR_INACTIVE_ANON + which] if v == 0 else row[LISTED + which]
+        for is_file in range(2):
+            row[SEEN + 4 + is_file] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] if v == 0 else row[S_WS_ACTIVATE + is_file]
+    return 0
 
 
 @compiled(int64(pages_t, int64, int64))

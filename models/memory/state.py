@@ -105,6 +105,7 @@ SHORT_GROUP = 90  # the group whose limit the last allocation met that failed; 0
 OVER_HIGH = 91  # pages charged beyond memory.high since the task last made up for it
 AGE_LRUVEC = 92  # the lruvec by whose age evictions are remembered: that of the reclaimer's target
 POOL_IN_GROUPS = 93  # 1: groups are charged for what the backend holds, as for zswap
+OLD_STATISTICS = 94  # 1: reclaim sees list sizes and activations as of the last time they were brought together, every 2 s
 NUMBERS = 96  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------

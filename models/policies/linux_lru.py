@@ -19,6 +19,7 @@ from models.memory.rmap import references
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies.policy import PolicyModule
 from models.vmstat import (
+    NR_FREE_PAGES,
     NR_INACTIVE_ANON,
     PGACTIVATE,
     PGDEACTIVATE,
@@ -326,16 +327,10 @@ def age(policy, pages, ctx):
     return ctx[st.X_AGED]
 
 
-@compiled(int64(pages_t, int64, int64))
-def activated(pages, v, is_file):
-    """workingset_activate_* of lruvec v and all below it."""
-    return pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file] if v == 0 else pages.cgroup[v, cg.S_WS_ACTIVATE + is_file]
-
-
 @compiled(int64(policy_t, pages_t, int64, int64))
 def may_deactivate(policy, pages, v, is_file):
     """1 if refaults of this type were activated since the last run, or its inactive list is low."""
-    if activated(pages, v, is_file) != policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file]:
+    if cg.activated(pages, v, is_file) != policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file]:
         return 1
     return inactive_is_low(pages, v, is_file)
 
@@ -357,9 +352,10 @@ def prepare(policy, pages, ctx):
     ctx[MAY_DEACTIVATE] = 1 if anon_ok else 0
     ctx[MAY_DEACTIVATE + 1] = 1 if file_ok else 0
     inactive_file = cg.list_size(pages, v, INACTIVE_FILE)
-    files = inactive_file + cg.list_size(pages, v, ACTIVE_FILE)
-    inactive_anon = cg.list_size(pages, v, INACTIVE_ANON)
-    tiny = v == 0 and files + pages.vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0
+    vmstat = pages.vmstat
+    files = vmstat[NR_INACTIVE_ANON + INACTIVE_FILE] + vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
+    short = files + vmstat[NR_FREE_PAGES] <= sum_high_marks(pages)
+    tiny = v == 0 and short and not anon_ok and vmstat[NR_INACTIVE_ANON] >> priority > 0
     ctx[FILE_IS_TINY] = 1 if tiny else 0
     ctx[CACHE_TRIM] = 1 if inactive_file >> priority > 0 and not file_ok else 0
 
@@ -483,7 +479,7 @@ def finish(policy, pages, ctx):
     """Remember the refaults seen, so that the next run knows whether there were new ones."""
     v = ctx[st.X_TARGET]
     for is_file in range(2):
-        policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file] = activated(pages, v, is_file)
+        policy.num[v * OWN + SEEN_ACTIVATE_ANON + is_file] = cg.activated(pages, v, is_file)
     return 0
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sim.vm import Vm
 
 TICK = 4_000_000  # a jiffy at HZ=250
+STATISTICS_NS = 2_000_000_000
 HZ = 250
 RETRIES = 16  # MAX_RECLAIM_RETRIES
 BATCH = 32  # SWAP_CLUSTER_MAX
@@ -66,10 +67,19 @@ class Group:
 
 
 class Groups:
-    """All cgroups of a VM; `psi_of` says where an actor's states are counted."""
+    """All cgroups of a VM."""
 
     def __init__(self, vm: Vm, settings: Sequence[Cgroup], cpus: int) -> None:
+        self.vm = vm
         self.all = [Group(vm, 1 + index, item, cpus) for index, item in enumerate(settings)]
+        if vm.num[st.OLD_STATISTICS]:
+            vm.env.process(self._bring_together())
+
+    def _bring_together(self) -> Steps:
+        """Every two seconds the statistics of cgroups are made current; in between, reclaim works with those of then (Linux 6.12)."""
+        while True:
+            yield self.vm.env.timeout(STATISTICS_NS)
+            cg.bring_together(self.vm.pages)
 
     def of(self, number: int) -> Group | None:
         """The group of an engine's number; None for the root."""
