@@ -19,6 +19,7 @@ from models.memory.throttle import set_thresholds
 from models.registry import resolve
 from models.vmstat import NAMES
 from models.workloads.stream import file_spans
+from sim.actors.controllers import start_controllers
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
@@ -138,6 +139,7 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     vm.env.process(vm.flusher.run())
     if config.reclaim.cold_age is not None:
         _start_kreclaimd(vm, config.reclaim.cold_age)
+    start_controllers(vm, config.cgroups, machine.page_size)
     groups = _tasks(vm, workloads)
     _start(vm, workloads, groups)
     return vm, groups

@@ -19,6 +19,7 @@ from models.errors import InputError
 from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan
+from sim.build_groups import Cgroup
 from sim.build_files import Dirty, FilePlan, Filesystem
 from sim.config.parts import Part
 from sim.config.schema import Config
@@ -151,6 +152,24 @@ def _programs(config: Config, replication: int, capacity: int | None) -> list[Wo
     return plans
 
 
+def group_number(config: Config, name: str | None) -> int:
+    """The engine's number of a memory cgroup; 0 is the root."""
+    return 0 if name is None else 1 + list(config.cgroups).index(name)
+
+
+def _cgroups(config: Config) -> tuple[Cgroup, ...]:
+    """All memory cgroups, limits in bytes."""
+    names = {"max": "memory.max", "high": "memory.high", "low": "memory.low", "swap_max": "memory.swap.max", "zswap_max": "memory.zswap.max"}
+    return tuple(
+        Cgroup(
+            name,
+            **{field: group.limit(key) for field, key in names.items()},
+            zswap_writeback=bool(getattr(group, "memory.zswap.writeback")),
+        )
+        for name, group in config.cgroups.items()
+    )
+
+
 def _auto(value: Any) -> int | None:
     return None if value == "auto" else int(value)
 
@@ -183,7 +202,7 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         watermark_scale_factor=int(sysctl["vm.watermark_scale_factor"]),
         costs=costs,
         processes=[
-            ProcessPlan(process, rows, number)
+            ProcessPlan(process, rows, number, group_number(config, config.workloads[number].cgroup))
             for number, (workload, rows) in enumerate(zip(programs, contents, strict=True))
             for process in workload.program.processes
         ],
@@ -202,6 +221,8 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         kernel=machine.kernel,
         fixed_readahead=config.swap is not None and config.swap.readahead == "fixed",
         clean_options=clean.options if clean else {},
+        cgroups=_cgroups(config),
+        pool_in_cgroups=config.backend.entry.name == "zswap",
         dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),
     )
     return plan, programs

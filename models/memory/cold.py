@@ -15,7 +15,7 @@ from models.allocators.pool import Numbers
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note, settle_pool, spend
-from models.memory.groups import held_bytes, may_store, recount_stored
+from models.memory.groups import S_ZSWPOUT, count_zswap, held_bytes, lruvec_of, may_store, recount_stored
 from models.memory.op_state import DONE, SLICE
 from models.memory.reclaim import content_size, evict, unmap
 from models.memory.rmap import process_of
@@ -31,15 +31,18 @@ OLDEST = 255
 CURSOR = 0  # the next frame
 THRESHOLD = 1  # age in scans at which a page is offered; 0: none is
 SCANNED, ACCESSED, STORED, REFUSED = 2, 3, 4, 5  # pages, since the start
+GROUP = 6  # the only memory cgroup whose pages are looked at; 0: all pages
 NUMBERS = 8
 
 # hist: rows of counts by age
 FOUND, PRESENT = 0, 1  # pages found used after so many idle scans, since the start; pages of that age at this scan
 
 
-@compiled(int64(pages_t, int64))
-def mapped_page(pages, f):
-    """The virtual page that maps anonymous frame f, or -1."""
+@compiled(int64(pages_t, Numbers, int64))
+def mapped_page(pages, num, f):
+    """The virtual page that maps anonymous frame f, or -1, also if the frame is not of the only group that counts."""
+    if num[GROUP] > 0 and lruvec_of(pages, f) != num[GROUP]:
+        return int64(-1)
     if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT != st.ANON:
         return int64(-1)
     p = int64(pages.frame[f, st.PAGE])
@@ -85,7 +88,7 @@ def scan_step(m, age, num, hist, now, deadline):
             return report(pages, SLICE, now)
         f = num[CURSOR]
         num[CURSOR] += 1
-        p = mapped_page(pages, f)
+        p = mapped_page(pages, num, f)
         if p >= 0:
             spend(pages, st.BY_COLD, pages.cost[st.C_AGE])
             num[SCANNED] += 1
@@ -138,6 +141,7 @@ def store_page(m, num, f, p):
             num[REFUSED] += 1
             map_again(m, process, p, f, s if own < 0 else int64(-1), entry)
             return 0
+        count_zswap(pages, s, S_ZSWPOUT)
         note(pages, st.E_STORE, p, f, s, int64(slot[s, st.STORED_SIZE]))
         frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) & ~st.DIRTY
     m.remove(m.policy, pages, f)
@@ -164,7 +168,7 @@ def store_step(m, age, num, now, deadline):
         flags = int64(pages.frame[f, st.FLAGS])
         if age[f] < num[THRESHOLD] or not flags & st.AGED or flags & busy:
             continue
-        p = mapped_page(pages, f)
+        p = mapped_page(pages, num, f)
         if p >= 0 and not int64(pages.pte[p]) & st.PTE_ACCESSED and store_page(m, num, f, p) < 0:
             break
     num[CURSOR] = 0

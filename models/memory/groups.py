@@ -183,9 +183,8 @@ def recount_stored(pages, s, before):
 
 @compiled(void(pages_t, int64, int64))
 def count_zswap(pages, s, column):
-    """One more of the group of slot s went into zswap, or came back."""
-    if pages.num[st.POOL_IN_GROUPS]:
-        pages.cgroup[group_of_slot(pages, s), column] += 1
+    """One more of the group of slot s went into the backend, or came back."""
+    pages.cgroup[group_of_slot(pages, s), column] += 1
 
 
 @compiled(int64(pages_t, int64))
