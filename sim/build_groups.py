@@ -45,4 +45,5 @@ def group_tables(groups: Sequence[Cgroup], page_size: int, frames: int, slots: i
                 row[column] = limit // page_size
         row[cg.ZSWAP_WRITEBACK] = int(group.zswap_writeback)
     sizes = (frames, slots, file_pages) if groups else (1, 1, 1)
-    return GroupTables(*(np.zeros(size, np.int32) for size in sizes), table)
+    frame_group, slot_group, cache_group = (np.zeros(size, np.int32) for size in sizes)
+    return GroupTables(frame_group, slot_group, cache_group, table)

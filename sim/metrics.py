@@ -1,7 +1,7 @@
 """What every figure of a run means: unit, group, which way is better, and the order it is shown in.
 
-The engine may report names that are not here: `describe` gives them a plain entry, and the families `task.NAME.*`,
-`device.NAME.*`, `cgroup.NAME.*` and `reclaimed.by-WHO.from-NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
+The engine may report names that are not here: `describe` gives them a plain entry.  The families `task.NAME.*`, `device.NAME.*`,
+`cgroup.NAME.*` and `reclaimed.by-WHO.from-NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
 """
 
 from __future__ import annotations

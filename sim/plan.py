@@ -19,8 +19,8 @@ from models.errors import InputError
 from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan
-from sim.build_groups import Cgroup
 from sim.build_files import Dirty, FilePlan, Filesystem
+from sim.build_groups import Cgroup
 from sim.config.parts import Part
 from sim.config.schema import Config
 from sim.errors import UserError
@@ -159,15 +159,11 @@ def group_number(config: Config, name: str | None) -> int:
 
 def _cgroups(config: Config) -> tuple[Cgroup, ...]:
     """All memory cgroups, limits in bytes."""
-    names = {"max": "memory.max", "high": "memory.high", "low": "memory.low", "swap_max": "memory.swap.max", "zswap_max": "memory.zswap.max"}
-    return tuple(
-        Cgroup(
-            name,
-            **{field: group.limit(key) for field, key in names.items()},
-            zswap_writeback=bool(getattr(group, "memory.zswap.writeback")),
-        )
-        for name, group in config.cgroups.items()
-    )
+    found = []
+    for name, group in config.cgroups.items():
+        largest, high, low, swap, zswap = (group.limit(f"memory.{limit}") for limit in ("max", "high", "low", "swap.max", "zswap.max"))
+        found.append(Cgroup(name, largest, high, low, swap, zswap, bool(getattr(group, "memory.zswap.writeback"))))
+    return tuple(found)
 
 
 def _auto(value: Any) -> int | None:

@@ -15,11 +15,15 @@ REGISTRY = (
         "tightens memory.high while the group's memory pressure is low, backs off when it is high",
         "facebookincubator/senpai (2019)",
         (
-            Option("interval", "time", "ns", "6s", "time between two steps down; pressure is looked at every sixth of it", _SENPAI, 1_000_000),
+            Option(
+                "interval", "time", "ns", "6s", "time between two steps down; pressure is looked at every sixth of it", _SENPAI, 1_000_000
+            ),
             Option("pressure", "time", "ns", "10ms", "target: stall time of `some` in an interval", _SENPAI, 1000),
             Option("max_probe", "float", "", 0.01, "largest step down, as a share of memory.high", _SENPAI, 0, 1),
             Option("max_backoff", "float", "", 1.0, "largest step up", _SENPAI, 0),
-            Option("coeff_probe", "float", "", 10.0, "pressure a tenth of the target (1/coeff) gives the largest step down", _SENPAI, 0.001),
+            Option(
+                "coeff_probe", "float", "", 10.0, "pressure a tenth of the target (1/coeff) gives the largest step down", _SENPAI, 0.001
+            ),
             Option("coeff_backoff", "float", "", 20.0, "pressure of so many times the target gives the largest step up", _SENPAI, 0.001),
             Option("min", "size", "B", "1MiB", "lowest memory.high", "senpai: 100M; smaller, as simulated machines are", 65536),
         ),
@@ -43,7 +47,16 @@ REGISTRY = (
         (
             Option("scan_period", "time", "ns", "120s", "time between two scans of the group's pages, and two choices", _FAR, 1_000_000),
             Option("promotion_rate_target", "float", "%/min", 0.2, "pages that come back a minute, of the working set", _FAR, 0),
-            Option("percentile", "float", "%", 98.0, "of the thresholds that the past would have needed", _FAR + "; the value is one it names", 0, 100),
+            Option(
+                "percentile",
+                "float",
+                "%",
+                98.0,
+                "of the thresholds that the past would have needed",
+                _FAR + "; the value is one it names",
+                0,
+                100,
+            ),
             Option("delay", "time", "ns", "120s", "time at the start in which it only looks", _FAR + " (S seconds); " + _SMALLEST, 0),
             Option("working_set", "time", "ns", "120s", "pages used since are the working set", _FAR, 1_000_000),
         ),

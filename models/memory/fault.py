@@ -90,7 +90,7 @@ def queue_read(pages, first, count):
 
 @outlined(int64(machine_t, int64, int64))
 def read_slot(m, s, ahead):
-    """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device, -1 without a frame."""
+    """Bring one slot into the swap cache: 0 from the backend, 1 if a device read has to bring it, -1 without a frame."""
     pages = m.pages
     slot = pages.slot
     f = ask_for_group(pages, st.ANON, group_of_slot(pages, s))

@@ -19,7 +19,13 @@ SHADOW_LRUVEC = 32  # a shadow given to the policy's `insert` carries the lruvec
 
 # --- cgroup: columns (int64) ---------------------------------------------------------------------------------------
 LISTED = 0  # and the three after it: sizes of the lruvec's lists, in vmstat's order; kept by the policy
-USAGE, STOCK, SWAP, POOL_BYTES, POOL_CHARGED = 4, 5, 6, 7, 8  # pages charged, of these not yet used; slots; bytes in zswap, pages charged for it
+USAGE, STOCK, SWAP, POOL_BYTES, POOL_CHARGED = (
+    4,
+    5,
+    6,
+    7,
+    8,
+)  # pages charged, of these not yet used; slots; bytes in zswap, pages charged for it
 MAX, HIGH, LOW, SWAP_MAX, ZSWAP_MAX, ZSWAP_WRITEBACK = range(9, 15)  # limits, in pages; 1: refused pages may go to the device
 PEAK = 15
 OF_KIND = 16  # frames charged, by kind (state.ANON, FILE, TABLE ...)

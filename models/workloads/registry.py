@@ -56,6 +56,20 @@ REGISTRY = (
         ),
     ),
     Entry(
+        "touch",
+        "models.workloads.touch:build",
+        "the page reference string of touch.c: writes every page once, then increments pages in a pattern",
+        "the program of the measured kernel-reclaim runs (configs/validate/kernel-reclaim)",
+        (
+            Option("size", "size", "B", REQUIRED, "memory that it uses", "", 32768),
+            Option("pattern", "choice", "", REQUIRED, "how pages are chosen", choices=("uniform", "cubic", "loop", "hotscan")),
+            Option("accesses", "int", "", REQUIRED, "accesses after the first writing; the measured runs count the last four fifths", "", 0),
+            Option("seed", "int", "", 1, "of its own generator, whatever the run's seed is", "", 0, 2**63 - 1),
+            Option("think", "time", "ns", "2ns", "computing after each access", "choice", 0, 4_000_000_000),
+            Option("fill_time", "time", "ns", "500ns", "computing after each page of the first writing (a KiB of it)", "choice", 0, 4_000_000_000),
+        ),
+    ),
+    Entry(
         "phases",
         "models.workloads.parts:phases",
         "workloads one after another in one address space",

@@ -59,7 +59,7 @@ def draw_pages(state, pattern, pages, first, out):
 
 def build(options: dict[str, Any], context: Context) -> Program:
     """One process; see models.workloads.registry for the options."""
-    pages, _ = to_pages(options["size"], context.page_size), 0
+    pages = to_pages(options["size"], context.page_size)
     if not 8 <= pages < 1 << 32:
         raise InputError(f"workload touch: size {options['size']} bytes must be from 8 to 2^32 - 1 pages of {context.page_size} bytes")
     pattern, accesses, think = PATTERNS.index(options["pattern"]), options["accesses"], options["think"]

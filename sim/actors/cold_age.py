@@ -1,4 +1,4 @@
-"""Cold-age controller of a cgroup: stores pages idle for so long that few come back (Lagar-Cavilla et al., ASPLOS 2019, sections 4.3 and 5).
+"""Cold-age controller of a cgroup: stores pages idle for so long that few come back (Lagar-Cavilla et al., ASPLOS 2019).
 
 After each scan of the group's idle ages it works out the smallest threshold that would have kept the promotion rate at its target in
 the time since the last scan.  The threshold that holds is a high percentile of all these, or the last one if that is larger.

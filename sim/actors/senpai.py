@@ -1,8 +1,8 @@
 """senpai: finds how little memory a cgroup needs by its memory pressure (facebookincubator/senpai, 2019; rules and defaults from memory).
 
 It starts memory.high at memory.current.  Pressure (the total of `some`) is summed up at each tick, a sixth of the interval.  Once the
-sum is above the target, memory.high goes up by max_backoff * min(1, (sum / target / coeff_backoff)^2); after an interval without that it goes
-down by max_probe * min(1, (target / sum / coeff_probe)^2).  Either way the sum begins anew, and after a step up the group has an interval's grace.
+sum is above the target, memory.high goes up by max_backoff * min(1, (sum / target / coeff_backoff)^2); after an interval without that
+it goes down by max_probe * min(1, (target / sum / coeff_probe)^2).  Either way the sum begins anew.
 """
 
 from __future__ import annotations

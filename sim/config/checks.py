@@ -217,7 +217,9 @@ def _cgroups(config: Any) -> Iterator[Problem]:
             if value not in (None, "max", True) and backend != "zswap":
                 yield Problem(("cgroups", name, key), show(value), f"a backend that it limits: zswap; this one is {backend}", at_key=True)
         if _kind(_get(group, "controller")) == "cold-age" and (backend == "none" or _clean_only(config)):
-            yield Problem(("cgroups", name, "controller"), "cold-age", "a backend that takes swapped pages (backend: zcache), or another controller")
+            yield Problem(
+                ("cgroups", name, "controller"), "cold-age", "a backend that takes swapped pages (backend: zcache), or another controller"
+            )
 
 
 def _fleet(config: Any) -> Iterator[Problem]:

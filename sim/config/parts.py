@@ -377,7 +377,9 @@ class Controller(Part):
     folder: ClassVar[str] = "controllers"
 
 
-PARTS: Mapping[str, type[Part]] = {cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime, Controller)}
+PARTS: Mapping[str, type[Part]] = {
+    cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime, Controller)
+}
 
 
 def part_class(folder: str) -> type[Part]:
