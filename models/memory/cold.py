@@ -21,7 +21,7 @@ from models.memory.reclaim import content_size, evict, unmap
 from models.memory.rmap import process_of
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Wide, machine_t, pages_t
-from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, take_slot
+from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, take_slot_for
 from models.vmstat import NR_ANON_PAGES
 
 Ages = types.Array(uint8, 1, "C")  # by frame, in scans
@@ -122,7 +122,7 @@ def store_page(m, num, f, p):
     own = int64(frame[f, st.SLOT]) - 1
     s = own
     if s < 0:
-        s = take_slot(m, f)
+        s = take_slot_for(m, f)
         if s < 0:
             return -1
         enter_swap_cache(pages, f, s, p)

@@ -24,7 +24,7 @@ from models.memory.swap import (
     plan_readahead,
     readahead_hit,
     release_slot,
-    swap_is_full,
+    swap_is_full_for,
 )
 from models.memory.tables import add_table_entry, table_block
 from models.vmstat import (
@@ -157,7 +157,7 @@ def map_swapped(m, process, p, f, write):
     """Map a swap-cache page; its slot is given up on a write, or when swap is more than half full."""
     pages = m.pages
     flags = int64(pages.frame[f, st.FLAGS])
-    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages, f)):
+    if flags & st.WRITEBACK == 0 and (write or swap_is_full_for(pages, f)):
         s = int64(pages.frame[f, st.SLOT]) - 1
         leave_swap_cache(pages, f)
         release_slot(m, s)

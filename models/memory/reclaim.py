@@ -18,7 +18,7 @@ from models.memory.frames import give_frame, note, settle_pool, spend
 from models.memory.pagecache import file_of, forget_page
 from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
-from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full, take_slot
+from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, swap_is_full_for, take_slot_for
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_VMSCAN_IMMEDIATE_RECLAIM,
@@ -146,7 +146,7 @@ def put_back(m, f, verdict):
     if verdict == st.ACTIVATE and anonymous and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
         entry = int64(pages.pte[p])
         mapped = entry > 0 and entry >> st.PTE_SHIFT == f
-        if mapped and swap_is_full(pages, f):
+        if mapped and swap_is_full_for(pages, f):
             s = int64(frame[f, st.SLOT]) - 1
             leave_swap_cache(pages, f)
             release_slot(m, s)
@@ -175,7 +175,7 @@ def reclaim_anonymous(m, ctx, f, purpose):
     p = int64(frame[f, st.PAGE])
     s = int64(frame[f, st.SLOT]) - 1
     if s < 0:
-        s = take_slot(m, f)
+        s = take_slot_for(m, f)
         if s < 0:
             put_back(m, f, st.ACTIVATE)
             return 0

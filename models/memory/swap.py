@@ -143,14 +143,11 @@ def release_slot(m, s):
     num[st.SLOT_RETURN] += 1
 
 
-@outlined(int64(machine_t, int64))
-def take_slot(m, f):
-    """A slot for the page in frame f, which is to be swapped out, charged to its group; or -1."""
+@outlined(int64(machine_t))
+def take_slot(m):
+    """A slot for a page to be swapped out, or -1."""
     pages = m.pages
     num = pages.num
-    g = lruvec_of(pages, f)
-    if may_swap(pages, g) == 0:
-        return int64(-1)
     if num[st.SLOT_CACHE] == 0:
         want = BATCH if num[st.SWAP_FREE] > CACHE_OFF_BELOW else 1
         while num[st.SLOT_CACHE] < want and claim_slot(pages):
@@ -166,8 +163,19 @@ def take_slot(m, f):
     if num[st.SLOT_CACHE] == 0:
         return int64(-1)
     num[st.SLOT_CACHE] -= 1
-    s = int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
-    charge_slot(pages, g, s)
+    return int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
+
+
+@compiled(int64(machine_t, int64))
+def take_slot_for(m, f):
+    """A slot for the page in frame f, charged to its memory cgroup; -1 if there is none, or the group may have no more."""
+    pages = m.pages
+    g = lruvec_of(pages, f)
+    if may_swap(pages, g) == 0:
+        return int64(-1)
+    s = take_slot(m)
+    if s >= 0:
+        charge_slot(pages, g, s)
     return s
 
 
@@ -192,10 +200,16 @@ def leave_swap_cache(pages, f):
     pages.vmstat[NR_FILE_PAGES] -= 1
 
 
+@compiled(int64(pages_t))
+def swap_is_full(pages):
+    """More than half of the swap space is in use: slots are given up as soon as possible."""
+    return 1 if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL] else 0
+
+
 @compiled(int64(pages_t, int64))
-def swap_is_full(pages, f):
-    """More than half of the swap space is in use, or of what the group of frame f may have: slots are given up as soon as possible."""
-    if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL]:
+def swap_is_full_for(pages, f):
+    """The same, or more than half of what the memory cgroup of frame f may have."""
+    if swap_is_full(pages):
         return 1
     g = lruvec_of(pages, f)
     return 1 if g > 0 and pages.cgroup[g, SWAP] * 2 >= pages.cgroup[g, SWAP_MAX] else 0

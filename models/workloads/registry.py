@@ -63,10 +63,19 @@ REGISTRY = (
         (
             Option("size", "size", "B", REQUIRED, "memory that it uses", "", 32768),
             Option("pattern", "choice", "", REQUIRED, "how pages are chosen", choices=("uniform", "cubic", "loop", "hotscan")),
-            Option("accesses", "int", "", REQUIRED, "accesses after the first writing; the measured runs count the last four fifths", "", 0),
+            Option("accesses", "int", "", REQUIRED, "accesses after the first writing (measured: the last four fifths)", "", 0),
             Option("seed", "int", "", 1, "of its own generator, whatever the run's seed is", "", 0, 2**63 - 1),
             Option("think", "time", "ns", "2ns", "computing after each access", "choice", 0, 4_000_000_000),
-            Option("fill_time", "time", "ns", "500ns", "computing after each page of the first writing (a KiB of it)", "choice", 0, 4_000_000_000),
+            Option(
+                "fill_time",
+                "time",
+                "ns",
+                "500ns",
+                "computing after each page of the first writing (a KiB of it)",
+                "choice",
+                0,
+                4_000_000_000,
+            ),
         ),
     ),
     Entry(
