@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -281,6 +282,19 @@ def _counters(plan: Plan, clean_pool: PoolArrays) -> Callable[[Array], dict[str,
     return lambda num: plan.backend.counters(num) | (own.counters(clean_pool) if own is not None else {})
 
 
+def _lruvecs(plan: Plan) -> dict[str, int]:
+    """How many lists of its own a policy has to make, where there are memory cgroups.  Raises UserError for one that cannot."""
+    if not plan.cgroups:
+        return {}
+    if "lruvecs" not in signature(plan.policy.create).parameters:
+        raise UserError(
+            "cgroups: this reclaim policy has one set of lists for the whole machine; its `create` would have to take `lruvecs`. "
+            "Use another (linux-lru), or no cgroups",
+            "reclaim.policy",
+        )
+    return {"lruvecs": 1 + len(plan.cgroups)}
+
+
 def build(plan: Plan) -> Built:
     """The whole machine."""
     pages, arrays = build_pages(plan)
@@ -292,8 +306,7 @@ def build(plan: Plan) -> Built:
     stored = plan.backend.create(BackendSetup(plan.page_size, frames, max(plan.swap_slots, 1)), plan.backend_options)
     clean_pool, clean = build_clean_cache(plan, frames, len(arrays.cache))
     backend = st.make_backend(pool.pool, alloc, free, stored.table, stored.num, *clean)
-    lruvecs = {"lruvecs": 1 + len(plan.cgroups)} if plan.cgroups else {}
-    table, head, policy_num = plan.policy.create(frames, **lruvecs, **plan.policy_options)
+    table, head, policy_num = plan.policy.create(frames, **_lruvecs(plan), **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     machine = st.make_machine(

@@ -8,7 +8,7 @@ _FAR = "Lagar-Cavilla et al., ASPLOS 2019"
 _SMALLEST = "choice"
 
 REGISTRY = (
-    Entry("none", "sim.actors.controllers:nothing", "nobody reclaims before a limit is met", "Linux 6.1"),
+    Entry("unmanaged", "sim.actors.controllers:nothing", "nobody reclaims before a limit is met", "Linux 6.1"),
     Entry(
         "senpai",
         "sim.actors.senpai:Senpai",

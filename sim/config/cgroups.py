@@ -53,7 +53,7 @@ class CgroupSection(_Limits):
     """A memory cgroup, a child of the root (docs/cgroups.md)."""
 
     reclaim: list[ReclaimCommand] = []
-    controller: Controller = as_written("none")
+    controller: Controller = as_written("unmanaged")
 
     def limit(self, name: str) -> int | None:
         """One of the limits in bytes; None for `max`."""
