@@ -16,8 +16,8 @@ class PolicyModule(NamedTuple):
     create(frames, lruvecs=1, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python; lruvecs: sets of lists, the
                                                    root's and one a memory cgroup (models.memory.groups.lruvec_of a frame,
                                                    ctx[X_LRUVEC] of a pass).  One without that argument cannot be used with cgroups
-    insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave (below 2^31), above it from bit
-                                                   32 on the lruvec whose reclaim evicted the page; or -1
+    insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave (below 2^31), from
+                                                   bit 32 on the lruvec whose reclaim evicted the page; or -1
     remove(policy, pages, frame) -> 0              off the lists: unmapped, freed
     check(policy, pages, frame) -> verdict         of an isolated page: KEEP, ACTIVATE, RECLAIM_IT or, if clean, RECLAIM_CLEAN
     evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim

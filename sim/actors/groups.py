@@ -7,7 +7,7 @@ sleeps for as long as the overage asks.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from simpy import Event
@@ -98,23 +98,10 @@ def high_penalty(usage: int, high: int, charged: int) -> int:
     return min(penalty * charged // cg.CHARGE_BATCH, LONGEST_PENALTY)
 
 
-class Reclaimer(Protocol):
-    """Who may reclaim: a task, or a thread that was told to."""
-
-    killed: bool
-
-    def wait_for(self, until: Event, memory: int = 0, iowait: int = 0) -> Steps:
-        """Off the CPU until an event."""
-        ...
-
-    def sleep(self, ns: int, memory: bool = False, iowait: bool = False) -> Steps:
-        """Off the CPU for a time."""
-        ...
-
-
 def reclaim(vm: Vm, actor: Any, ctx: Array, number: int, goal: int, force: bool = False, low: bool = False) -> Generator[Event, Any, int]:
     """Passes of rising urgency over one group's pages (over the machine's if number is 0) until `goal` are free; returns the pages freed.
 
+    actor  a task or a GroupActor: who computes, may be killed, and can wait
     force  active pages may be deactivated in any case;  low: memory.low does not hold
     """
     machine, env, cpus = vm.machine, vm.env, vm.cpus
