@@ -249,7 +249,7 @@ def test_costs_are_halved_above_a_quarter_of_the_lists() -> None:
         both.insert(page)
     both.flush()
     for kind, cost, expected in ((0, 6, [6, 0]), (1, 4, [6, 4]), (1, 1, [3, 2]), (0, 20, [11, 1])):
-        lru.note_cost(both.policy, both.pages, 0, kind, cost)
+        lru.note_cost(both.policy, 0, kind, cost)
         both.twin.charge(kind, cost)
         assert both.twin.cost == expected
     both.agree()

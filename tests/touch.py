@@ -25,7 +25,8 @@ from tests.machine_kit import COSTS, counter, make_plan, make_vm, rows_of
 TABLE = Path(__file__).resolve().parent.parent / "configs" / "validate" / "kernel-reclaim" / "kernel_reclaim.csv"
 OTHERS = 55
 MASK = (1 << 64) - 1
-FAULT_NS = 9000  # what a fault takes here without `major_fault`: zcache with lz4
+FAULT_NS = 9000  # what a fault takes here without `major_fault`: zram with lz4
+SLOTS = (512 << 20) // 4096
 
 
 def reference(pattern: str, pages: int, accesses: int, seed: int) -> list[int]:
@@ -95,7 +96,8 @@ def replay(row: dict[str, str], kernel: str = "6.12") -> tuple[Vm, int]:
     fault = round(float(row["seconds"]) * 1e9 / int(row["majflt"]))
     plan = make_plan(
         [program._replace(chunks=chunks)], rows=rows_of([1050]), memory=512 << 20, kernel_reserved=16 << 20, page_cluster=0,
-        swap_slots=131072, backend="zcache", allocator="zsmalloc", costs=COSTS | {"major_fault": max(fault - FAULT_NS, 0)},
+        swap_slots=SLOTS, own_slots=SLOTS, backend="zram", backend_options={"disksize": SLOTS * 4096}, allocator="zsmalloc",
+        allocator_options={"version": "v6.12"}, costs=COSTS | {"major_fault": max(fault - FAULT_NS, 0)},
         kernel=kernel, cgroups=(Cgroup("touch", max=(int(row["limit_pages"]) - OTHERS) * 4096),),
     )  # fmt: skip
     plan = plan._replace(processes=[plan.processes[0]._replace(cgroup=1)])
