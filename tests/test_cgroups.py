@@ -12,6 +12,8 @@ from hypothesis import strategies as some
 
 from models.memory import groups as cg
 from models.memory import state as st
+from models.policies.linux_lru import LINUX_LRU
+from models.policies.mglru import MGLRU
 from models.workloads.stream import FREAD, Area, File, Process
 from sim.actors.cold_age import ColdAgeController, smallest_threshold, threshold_of
 from sim.actors.controllers import Commands
@@ -31,18 +33,24 @@ PAGE = 4096
 SECOND = 1_000_000_000
 
 
-def machine(processes: list[Process], groups: list[Cgroup], member: list[int], check: bool = True, **changes: Any) -> Vm:
-    """A VM of several programs of one process each; member: the group of each, 0 the root."""
+def machine(processes: list[Process], groups: list[Cgroup], member: list[int], check: bool = True, at_once: int = 2, **changes: Any) -> Vm:
+    """A VM of several programs of one process each; member: the group of each, 0 the root; at_once: its CPUs."""
     plan = make_plan(processes, **changes)
     plan = plan._replace(
         cgroups=tuple(groups), processes=[item._replace(cgroup=number) for item, number in zip(plan.processes, member, strict=True)]
     )
-    return make_vm(plan, groups=[[number] for number in range(len(processes))], check=check)
+    return make_vm(plan, cpus=at_once, groups=[[number] for number in range(len(processes))], check=check)
 
 
 def row(vm: Vm, number: int = 1) -> np.ndarray[Any, Any]:
     found: np.ndarray[Any, Any] = vm.arrays.cgroup[number]
     return found
+
+
+def zswap(kernel: str, **options: Any) -> dict[str, Any]:
+    """Changes of a plan: zswap of that kernel over zbud, its shrinker on."""
+    chosen = {"max_pool_percent": 50, "accept_threshold_percent": 90, "version": kernel, "shrinker_enabled": True, **options}
+    return {"backend": "zswap", "allocator": "zbud", "backend_options": chosen, "kernel": kernel}
 
 
 def thrash(pages: int, accesses: int, seed: int = 1) -> Process:
@@ -67,17 +75,20 @@ def test_a_group_stays_below_its_limit_and_nothing_is_left_of_it() -> None:
 LIMITS = some.integers(64, 900)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     limits=some.lists(some.tuples(LIMITS, some.none() | LIMITS, some.sampled_from([0, 200, 1500])), min_size=1, max_size=3),
     pages=some.integers(300, 1500),
     files=some.booleans(),
-    backend=some.sampled_from(["none", "zcache"]),
+    backend=some.sampled_from(["none", "zcache", "zswap"]),
+    policy=some.sampled_from([LINUX_LRU, MGLRU]),
     kernel=some.sampled_from(["6.1", "6.12"]),
     pool=some.booleans(),
     seed=some.integers(0, 100),
 )
-def test_charges_add_up_whatever_happens(limits: Any, pages: int, files: bool, backend: str, kernel: str, pool: bool, seed: int) -> None:
+def test_charges_add_up_whatever_happens(
+    limits: Any, pages: int, files: bool, backend: str, policy: Any, kernel: str, pool: bool, seed: int
+) -> None:
     """Every step is followed by all invariants: what a group is charged is what it has, and no more than it may have."""
     processes, members, plans = [], [], []
     for number in range(len(limits) + 1):
@@ -93,14 +104,15 @@ def test_charges_add_up_whatever_happens(limits: Any, pages: int, files: bool, b
         Cgroup(f"g{n}", max=most * PAGE, high=high and high * PAGE, swap_max=swap and swap * PAGE)
         for n, (most, high, swap) in enumerate(limits)
     ]
-    changes: dict[str, Any] = {"allocator": "xcfmalloc"} if backend == "zcache" else {}
-    plan = make_plan(processes, backend=backend, kernel=kernel, pool_in_cgroups=pool, files=tuple(plans), **changes)
+    changes: dict[str, Any] = {"zcache": {"allocator": "xcfmalloc"}, "zswap": zswap(kernel, max_pool_percent=3)}.get(backend, {})
+    changes = {"backend": backend, "kernel": kernel, **changes}
+    plan = make_plan(processes, **changes, policy=policy, pool_in_cgroups=pool, files=tuple(plans))
     items = [item._replace(cgroup=number, program=number) for number, item in enumerate(plan.processes)]
     vm = make_vm(plan._replace(cgroups=tuple(groups), processes=items), groups=[[number] for number in range(len(items))])
     run(vm, *vm.tasks)
     for group in vm.arrays.cgroup[1:]:
         assert group[cg.OF_KIND + st.ANON] == group[cg.OF_KIND + st.TABLE] == 0
-        assert group[cg.PEAK] <= group[cg.MAX]
+        assert backend == "zswap" or group[cg.PEAK] <= group[cg.MAX]  # what zswap writes back is charged in any case
         assert group[cg.SWAP] <= 64  # slots that wait for their batch
     assert all(task.status in ("done", "oom-killed") for task in vm.tasks)
 
@@ -183,11 +195,14 @@ def test_the_machine_takes_from_all_groups_and_the_root() -> None:
     assert vm.arrays.cgroup[:, cg.S_REFAULT].sum() == counter(vm, "workingset_refault_anon")
 
 
-def test_zswap_bytes_are_charged_to_their_group_and_limited() -> None:
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_zswap_bytes_are_charged_to_their_group_and_limited(kernel: str) -> None:
+    """At the limit 6.1 refuses the page, 6.12 writes the group's oldest entry back and takes it."""
     size = 1000
+    limited = Cgroup("a", max=1000 * PAGE, zswap_max=50 * PAGE)
     vm = machine(
-        [thrash(1500, 2000)], [Cgroup("a", max=1000 * PAGE, zswap_max=50 * PAGE)], [1],
-        rows=rows_of([size]), backend="zcache", allocator="xcfmalloc", pool_in_cgroups=True,
+        [thrash(1500, 2000), thrash(400, 400, 2)], [limited, Cgroup("b", max=300 * PAGE)], [1, 2],
+        rows=rows_of([size]), pool_in_cgroups=True, **zswap(kernel),
     )  # fmt: skip
     most = 0
     inner = vm.after_every_step
@@ -199,18 +214,62 @@ def test_zswap_bytes_are_charged_to_their_group_and_limited() -> None:
         most = max(most, int(row(vm)[cg.POOL_BYTES]))
 
     vm.after_every_step = look
-    run(vm)
+    run(vm, *vm.tasks)
     assert 49 * PAGE < most < 50 * PAGE + size  # as long as the whole pages are fewer than the limit, one more may come
-    assert counter(vm, "pswpout") > 0  # the others went to the device
-    assert row(vm)[cg.S_ZSWPOUT] > 0
+    assert counter(vm, "pswpout") > 0
+    assert row(vm)[cg.S_ZSWPOUT] + row(vm, 2)[cg.S_ZSWPOUT] == counter(vm, "zswpout")
+    written = vm.built.backend_counters(vm.built.backend_num)["written_back_pages"]
+    if kernel == "6.1":
+        assert written < 50 < 500 < counter(vm, "pswpout")  # the others went to the device
+    else:
+        assert written == counter(vm, "zswpwb") > 200
+        assert counter(vm, "pswpout") > written  # refused: the oldest entry had a second chance
+        assert row(vm)[cg.S_ZSWPOUT] > 600
 
 
-def test_without_zswap_writeback_nothing_goes_to_the_device() -> None:
-    group = Cgroup("a", max=1000 * PAGE, zswap_max=100 * PAGE, zswap_writeback=False)
-    vm = machine([thrash(1200, 2000)], [group], [1], rows=rows_of([1000]), backend="zcache", allocator="xcfmalloc", pool_in_cgroups=True)
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_without_zswap_writeback_nothing_goes_to_the_device(kernel: str) -> None:
+    """The pool's limit makes 6.12's worker and shrinker write back: of the other group only."""
+    keeps = Cgroup("a", max=1000 * PAGE, zswap_max=100 * PAGE, zswap_writeback=False)
+    vm = machine([thrash(1200, 2000)], [keeps], [1], rows=rows_of([1000]), pool_in_cgroups=True, **zswap(kernel))
     run(vm)
     assert vm.tasks[0].status == "done"
     assert counter(vm, "pswpout") == 0
+    if kernel == "6.12":
+        both = [keeps._replace(zswap_max=None), Cgroup("b", max=300 * PAGE)]
+        processes = [thrash(1200, 2000), thrash(600, 2000, 2)]
+        vm = machine(processes, both, [1, 2], rows=rows_of([1000]), pool_in_cgroups=True, **zswap(kernel, max_pool_percent=5))
+        gone = 0
+        inner = vm.after_every_step
+
+        def look() -> None:
+            nonlocal gone
+            assert inner is not None
+            inner()
+            queued = vm.arrays.frame[:, st.FLAGS] & st.WRITEBACK != 0
+            gone += int((vm.arrays.frame_group[queued] == 1).sum())
+
+        vm.after_every_step = look
+        run(vm, *vm.tasks)
+        assert counter(vm, "zswpwb") > 100
+        assert gone == 0
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_mglru_keeps_generations_a_group(kernel: str) -> None:
+    """A group's reclaim takes its own pages, the machine's takes from all; the counters of the groups add up to the machine's."""
+    groups = [Cgroup("a", max=500 * PAGE), Cgroup("b")]
+    processes = [thrash(1400, 4000), thrash(1400, 4000, 2), thrash(1400, 4000, 3)]
+    vm = machine(processes, groups, [1, 2, 0], at_once=3, kernel=kernel, policy=MGLRU)
+    run(vm, *vm.tasks)
+    taken = vm.arrays.cgroup[:, [cg.S_STEAL_KSWAPD, cg.S_STEAL_DIRECT]].sum(1)
+    assert (taken > 100).all()
+    assert row(vm)[cg.PEAK] <= 500
+    assert row(vm)[cg.OWN_STEAL] > 100
+    assert (vm.arrays.cgroup[[0, 2], cg.OWN_STEAL] == 0).all()
+    assert taken.sum() == counter(vm, "pgsteal_anon")
+    for column, name in ((cg.S_REFAULT, "workingset_refault_anon"), (cg.S_RESTORE, "workingset_restore_anon"), (cg.S_REFILL, "pgrefill")):
+        assert vm.arrays.cgroup[:, column].sum() == counter(vm, name), name
 
 
 def test_memory_reclaim_takes_what_it_is_told_to_at_its_time() -> None:

@@ -10,7 +10,7 @@ from numba import int64, void
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import ask_frame, user_frames, want_kswapd
-from models.memory.groups import charge, has_room
+from models.memory.groups import FORCED, charge, has_room
 from models.memory.state import pages_t
 
 RECLAIM_BATCH = 32  # SWAP_CLUSTER_MAX
@@ -37,6 +37,7 @@ def charge_anyway(pages, g, f):
     """Frame f, whose kind is set, is group g's, room or not: the zswap writer's, which reclaims or stands for one who does."""
     over = pages.num[st.OVER_HIGH]
     if g > 0:
+        pages.cgroup[g, FORCED] += 1 - has_room(pages, g, 1)
         charge(pages, g, f)
     pages.num[st.OVER_HIGH] = over  # no task has to make up for it
 

@@ -39,7 +39,7 @@ def _frames(a: Any, kind: np.ndarray, of: np.ndarray) -> list[str]:
         charged = int(counts.sum() + row[cg.STOCK] + row[cg.POOL_CHARGED])
         if charged != row[cg.USAGE]:
             bad.append(f"cgroup {g}: {charged} pages with its stock and zswap's, memory.current says {row[cg.USAGE]}")
-        if row[cg.USAGE] - row[cg.POOL_CHARGED] > row[cg.MAX]:
+        if row[cg.USAGE] - row[cg.POOL_CHARGED] - row[cg.FORCED] > row[cg.MAX]:
             bad.append(f"cgroup {g}: memory.current {row[cg.USAGE]} is above memory.max {row[cg.MAX]}")
     return bad
 

@@ -34,6 +34,7 @@ STAT = 32
 S_FAULT, S_MAJFAULT, S_REFILL, S_SCAN_KSWAPD, S_SCAN_DIRECT, S_STEAL_KSWAPD, S_STEAL_DIRECT = range(STAT, STAT + 7)
 S_ACTIVATE, S_DEACTIVATE, S_REFAULT, S_REFAULT_FILE, S_WS_ACTIVATE, S_WS_ACTIVATE_FILE, S_RESTORE, S_RESTORE_FILE = range(39, 47)
 S_ZSWPIN, S_ZSWPOUT = 47, 48
+FORCED = 49  # pages charged although there was no room
 OWN_SCAN, OWN_STEAL = 50, 51  # pages that reclaim inside the group looked at and freed, which the machine's counters leave out
 COLUMNS = 60
 
