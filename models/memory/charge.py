@@ -25,7 +25,7 @@ def ask_for_group(pages, kind, g):
     if has_room(pages, g, 1) == 0:
         pages.num[st.SHORT_GROUP] = g
         return int64(-1)
-    pages.num[st.SHORT_GROUP] = 0
+    pages.num[st.SHORT_GROUP] = pages.num[st.MAKE_DO] = 0
     f = ask_frame(pages, kind)
     if f >= 0:
         charge(pages, g, f)
@@ -58,7 +58,8 @@ def short_of(pages, g, n, reserve):
         want_kswapd(pages)
         pages.num[st.SHORT_GROUP] = 0
         return 1
-    if g > 0 and has_room(pages, g, min(n, RECLAIM_BATCH)) == 0:
+    wanted = 1 if pages.num[st.MAKE_DO] else min(n, RECLAIM_BATCH)
+    if g > 0 and has_room(pages, g, wanted) == 0:
         pages.num[st.SHORT_GROUP] = g
         return 1
     return 0

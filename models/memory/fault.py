@@ -158,6 +158,8 @@ def read_in(m, stream, process, p):
     if short_of(pages, group_of_slot(pages, target), n, 1):
         return NEED_RECLAIM
     commit_readahead(pages, process, p)
+    if pages.num[st.MAKE_DO]:
+        window[0], n = target, 1
     if stream[S_FAULT_KIND] != st.H_MAJOR:
         stream[S_FAULT_KIND] = st.H_MAJOR
         pages.vmstat[PGMAJFAULT] += 1

@@ -145,6 +145,7 @@ SHORT_GROUP = 152  # the group whose limit the last allocation met that failed; 
 OVER_HIGH = 153  # pages charged beyond memory.high since the task last made up for it
 AGE_LRUVEC = 154  # the lruvec by whose age evictions are remembered: that of the reclaimer's target
 POOL_IN_GROUPS = 155  # 1: groups are charged for what the backend holds, as for zswap
+MAKE_DO = 156  # a group's reclaim freed nothing, and there is room for a page: the next allocation has to do with that
 NUMBERS = 160  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------

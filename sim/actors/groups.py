@@ -145,7 +145,10 @@ class GroupReclaim:
             self.task.psi.change(memstall=1, memstall_running=1)
             freed = yield from shrink(self.vm, self.task, self.ctx, group.number, 1)
             self.task.psi.change(memstall=-1, memstall_running=-1)
-            if group.row[cg.USAGE] < group.row[cg.MAX] or freed:
+            if freed:
+                return True
+            if group.row[cg.USAGE] < group.row[cg.MAX]:
+                self.vm.num[st.MAKE_DO] = 1
                 return True
             if not drained:
                 group.drain()
