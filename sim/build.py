@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.vmstat import COUNT
 from models.workloads.stream import Process
 from sim.build_backend import build_backend, counters_of, furnish, optional_functions
 from sim.build_files import ContentRows, Dirty, FilePlan, Filesystem, file_tables, set_scalars, slab_table
+from sim.build_groups import Cgroup, group_tables
 from sim.build_zones import fill_lists, fill_zones, frame_tables, layouts, type_scalars, zone_table
 from sim.errors import UserError
 from sim.vm import Array, Arrays, Built
@@ -26,11 +28,12 @@ FLUSH_PERIOD = 2_000_000_000  # ns, of the cgroups' statistics: Linux 6.12 mm/me
 
 
 class ProcessPlan(NamedTuple):
-    """One process, the contents of its pages, and its program (position in Plan.files)."""
+    """One process, the contents of its pages, its program (position in Plan.files), its memory cgroup (1 + position in Plan.cgroups)."""
 
     process: Process
     contents: Rows
     program: int = 0
+    cgroup: int = 0
 
 
 class Plan(NamedTuple):
@@ -67,6 +70,8 @@ class Plan(NamedTuple):
     own_slots: int = 0  # of swap_slots, those that the backend itself is (zram's); the device's are behind them
     blocks: int = 0  # pages of the backend's backing device
     extra_contents: tuple[tuple[Rows, ...], ...] = ()  # of each process, by each further compressor of the backend
+    cgroups: tuple[Cgroup, ...] = ()
+    pool_in_cgroups: bool = False  # they are charged for what the backend holds
 
 
 class ZoneStart(NamedTuple):
@@ -133,6 +138,7 @@ def process_table(plan: Plan, contents: ContentRows) -> tuple[Array, int]:
         row[st.FIRST_PAGE], row[st.PROC_PAGES] = virtual, item.process.pages
         row[st.ROW_FIRST], row[st.ROWS] = contents.add(sizes), len(sizes) // item.contents.versions
         row[st.SAME_SIZE], row[st.VERSIONS], row[st.STRIDE] = item.contents.same_size, item.contents.versions, item.contents.stride
+        row[st.CGROUP] = item.cgroup
         row[st.RA_PAGE], row[st.RA_HITS] = -2, 4  # readahead's counter starts at 4
         locked = item.process.locked
         row[st.LOCKED_FROM] = item.process.pages if locked is None else locked
@@ -154,6 +160,8 @@ def scalars(plan: Plan, frames: int) -> Array:
     num[st.FIXED_READAHEAD] = int(plan.fixed_readahead)
     num[st.KERNEL_612] = int(plan.kernel == "6.12")
     num[st.FIRST_FLUSH] = plan.start.stats_flush if plan.start is not None else FLUSH_PERIOD
+    num[st.GROUPS] = len(plan.cgroups)
+    num[st.POOL_IN_GROUPS] = int(plan.pool_in_cgroups and len(plan.cgroups) > 0)
     num[st.RA_SLOT] = -2
     num[st.RA_SLOT_HITS] = 4
     num[st.SWAPPINESS] = plan.swappiness
@@ -216,6 +224,8 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
     set_scalars(num, zone, plan.filesystem, plan.dirty, plan.page_size, clean_cache)
     processes = [(item.process.name, item.process.pages, item.process.areas, item.program) for item in plan.processes]
     files = file_tables(processes, plan.files, contents, proc, virtual, slab_table(plan.page_size, clean_cache))
+    if plan.cgroups:  # one more reclaimer: what is told to reclaim in a group
+        files = files._replace(stolen=np.pad(files.stolen, ((0, 1), (0, 0))))
     cost = np.zeros(st.COSTS, np.int64)
     for name, column in COST_COLUMNS.items():
         cost[column] = plan.costs[name]
@@ -241,6 +251,7 @@ def build_pages(plan: Plan) -> tuple[Any, Arrays]:
         hist=np.zeros((4, st.BINS), np.int64),
         window=np.zeros(st.WINDOW, np.int32),
         **files._asdict(),
+        **group_tables(plan.cgroups, plan.page_size, len(tables.frame), len(slot), len(files.cache))._asdict(),
     )
     pages = st.make_pages(*arrays)
     fill_zones(pages, zone, tables.block, found)
@@ -254,9 +265,24 @@ def _place_residents(plan: Plan, machine: Any) -> None:
         first = 0
         for count, used, active in zip(item.process.resident or (), (0, 1, 1), (0, 0, 1), strict=False):
             if place(machine, number, first, count, used, active) < count:
-                raise UserError(f"workloads: resident memory of {sum(item.process.resident or ())} pages does not fit in the machine")
+                raise UserError(
+                    f"workloads: resident memory of {sum(item.process.resident or ())} pages does not fit in the machine or its cgroup"
+                )
             first += count
     settle(machine, np.zeros(st.CONTEXT, np.int64))
+
+
+def _lruvecs(plan: Plan) -> dict[str, int]:
+    """How many lists of its own a policy has to make, where there are memory cgroups.  Raises UserError for one that cannot."""
+    if not plan.cgroups:
+        return {}
+    if "lruvecs" not in signature(plan.policy.create).parameters:
+        raise UserError(
+            "cgroups: this reclaim policy has one set of lists for the whole machine; its `create` would have to take `lruvecs`. "
+            "Use another (linux-lru), or no cgroups",
+            "reclaim.policy",
+        )
+    return {"lruvecs": 1 + len(plan.cgroups)}
 
 
 def build(plan: Plan) -> Built:
@@ -264,7 +290,7 @@ def build(plan: Plan) -> Built:
     pages, arrays = build_pages(plan)
     frames = int(arrays.num[st.FRAMES])
     pools, stored, backend = build_backend(plan, frames, len(arrays.slot), len(arrays.cache))
-    table, head, policy_num = plan.policy.create(len(arrays.frame), **plan.policy_options)
+    table, head, policy_num = plan.policy.create(len(arrays.frame), **_lruvecs(plan), **plan.policy_options)
     policy = st.make_policy(table, head, policy_num)
     p, b = plan.policy, plan.backend
     own_check = p.problems

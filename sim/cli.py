@@ -17,7 +17,7 @@ import click
 from models.errors import InputError
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes")
+KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes", "controllers")
 
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 
@@ -184,7 +184,8 @@ def check(config: str, sets: tuple[str, ...]) -> int:
 def list_names(kind: str | None) -> int:
     """List everything that a configuration can name, with its source.
 
-    KIND is one of policies, backends, devices, allocators, compressors, contents, workloads, lifetimes.
+    KIND is one of policies, backends, devices, allocators, compressors, contents, workloads, lifetimes,
+    controllers.
     """
     from sim.config.names import listed
 

@@ -13,6 +13,7 @@ from models.vmstat import INDEX, NAMES
 from sim.actors.disk import WAYS, Counters
 from sim.actors.sampler import CLEANCACHE
 from sim.collect_cold import cold_scalars
+from sim.collect_groups import GroupMark, group_marks, group_scalars
 from sim.metrics import reclaimed_name
 from sim.results import Histogram
 from sim.statistics import quantile_of_histogram
@@ -50,6 +51,7 @@ class Mark(NamedTuple):
     clean: dict[str, int]
     files_written: int
     cold: Array | None
+    groups: list[GroupMark]
 
 
 def _clean_counters(vm: Vm) -> dict[str, int]:
@@ -75,6 +77,7 @@ def mark(vm: Vm, sampler: Sampler) -> Mark:
         _clean_counters(vm),
         int(vm.num[fi.FILES_WRITTEN]),
         None if vm.kreclaimd is None else vm.kreclaimd.num.copy(),
+        group_marks(vm),
     )
 
 
@@ -205,7 +208,8 @@ def _reclaimed(scalars: dict[str, float], vm: Vm, begin: Mark, end: Mark) -> Non
     """Who reclaimed what from whom: every reclaimer with every workload, pages of files only of those that have files."""
     stolen, names = end.stolen - begin.stolen, group_names(vm)
     has_files = {task.workload for task in vm.tasks if len(task.files)}
-    for who, row in zip(["kswapd", *names], stolen.tolist(), strict=True):
+    told = ["memory.reclaim"] if vm.groups is not None else []
+    for who, row in zip(["kswapd", *names, *told], stolen.tolist(), strict=True):
         for group, name in enumerate(names):
             scalars[reclaimed_name(who, name, "anon")] = row[2 * group]
             if name in has_files:
@@ -278,6 +282,7 @@ def scalars_of(vm: Vm, begin: Mark, end: Mark, sampler: Sampler) -> dict[str, fl
     if vm.kreclaimd is not None and begin.cold is not None:
         scalars.update(cold_scalars(vm.kreclaimd, begin.now, begin.cold))
     _reclaimed(scalars, vm, begin, end)
+    scalars |= group_scalars(vm, begin.groups, end.groups, sampler, begin.now)
     for name, disk in vm.disks.items():
         _device(scalars, disk, begin.disks[name], end.disks[name])
     return scalars

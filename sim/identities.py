@@ -14,6 +14,7 @@ import numpy as np
 from models.allocators import pool as pool_state
 from models.backends.backend import LOADS, STORES
 from models.memory import file_state as fi
+from models.memory import groups as cg
 from models.memory import pcp
 from models.memory import state as st
 from models.vmstat import COUNT, INDEX
@@ -37,6 +38,8 @@ EXTRA: dict[str, str] = {
     "taken_directly": "pages that tasks took, by that table",
     "taken_anon": "anonymous pages that anybody took, by that table",
     "taken_file": "pages of files that anybody took, by that table",
+    "taken_in_groups": "pages that reclaim inside memory cgroups took",
+    "scanned_in_groups": "pages that it looked at",
     "kib_read": "KiB that all devices, zram too, have read",
     "kib_written": "KiB that all devices, zram too, have written",
 }
@@ -50,10 +53,10 @@ IDENTITIES: tuple[str, ...] = (
     "pool_frames = pools_hold",
     "nr_zone_write_pending = nr_dirty + nr_writeback",
     "pgalloc_dma + pgalloc_dma32 + pgalloc_normal + pgalloc_movable + nr_free_pages + listed_free + kernel_frames = pgfree + frames",
-    "pgscan_kswapd + pgscan_direct = pgscan_anon + pgscan_file",
-    "pgsteal_kswapd + pgsteal_direct = pgsteal_anon + pgsteal_file",
+    "pgscan_kswapd + pgscan_direct + scanned_in_groups = pgscan_anon + pgscan_file",
+    "pgsteal_kswapd + pgsteal_direct + taken_in_groups = pgsteal_anon + pgsteal_file",
     "taken_by_kswapd = pgsteal_kswapd",
-    "taken_directly = pgsteal_direct",
+    "taken_directly = pgsteal_direct + taken_in_groups",
     "taken_anon = pgsteal_anon",
     "taken_file = pgsteal_file",
     "nr_anon_pages <= nr_active_anon + nr_inactive_anon + nr_mlock",
@@ -122,6 +125,8 @@ def numbers(vm: Vm) -> np.ndarray[Any, Any]:
         everything - by_kswapd,
         anon,
         everything - anon,
+        _add(vm.arrays.cgroup[:, cg.OWN_STEAL]),
+        _add(vm.arrays.cgroup[:, cg.OWN_SCAN]),
         (sum([disk.bytes[0] for disk in disks]) >> 10) + _zram_kib(vm, LOADS),
         (sum([disk.bytes[1] for disk in disks]) >> 10) + _zram_kib(vm, STORES),
     )

@@ -19,9 +19,11 @@ from models.memory.throttle import set_thresholds
 from models.registry import resolve
 from models.vmstat import INDEX, names_of
 from models.workloads.stream import file_spans
+from sim.actors.controllers import start_controllers
 from sim.actors.cpus import Steps
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
+from sim.actors.groups import Groups
 from sim.actors.kreclaimd import Kreclaimd
 from sim.actors.kswapd import Kswapd
 from sim.actors.kworker import Kworker
@@ -143,6 +145,8 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     vm = Vm(build(plan), machine.cpus, machine.scheduler, config.costs)
     for name, model in plan_devices(config).items():
         vm.disks[name] = Disk(vm.env, name, model, machine.page_size)
+    if plan.cgroups:
+        vm.groups = Groups(vm, plan.cgroups, machine.cpus)
     vm.swap = vm.disks[config.swap.device] if config.swap is not None else None
     vm.files = vm.disks.get(files_device(config) or "")
     vm.kswapd = Kswapd(vm)
@@ -152,6 +156,7 @@ def make_vm(config: Config, plan: Plan, workloads: list[WorkloadPlan]) -> tuple[
     _start_backend(vm, config)
     if config.reclaim.cold_age is not None:
         _start_kreclaimd(vm, config.reclaim.cold_age)
+    start_controllers(vm, config.cgroups, machine.page_size)
     groups = _tasks(vm, workloads)
     _start(vm, workloads, groups)
     return vm, groups

@@ -1,7 +1,7 @@
 """What every figure of a run means: unit, group, which way is better, and the order it is shown in.
 
-The engine may report names that are not here: `describe` gives them a plain entry, and the families `task.NAME.*`,
-`device.NAME.*` and `reclaimed.by-WHO.from-NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
+The engine may report names that are not here: `describe` gives them a plain entry.  The families `task.NAME.*`, `device.NAME.*`,
+`cgroup.NAME.*` and `reclaimed.by-WHO.from-NAME.*` take theirs from the part after the name.  Nothing here imports anything heavy.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ GROUPS: dict[str, str] = {
     "clean": "Clean cache (cleancache)",
     "cold": "Cold memory (idle ages)",
     "stalls": "Stalls and latencies",
+    "cgroup": "Memory cgroups",
     "cpu": "CPU time",
     "device": "Devices",
     "reclaimed": "Who reclaimed what from whom",
@@ -191,6 +192,39 @@ FAMILIES: dict[str, dict[str, Metric]] = {
         "promotion_rate": Metric("%/min", "pages that would come back a minute, of the working set", "cold", "worse"),
         "promotion_rate_p98": Metric("%/min", "98th percentile of it over the scans", "cold", "worse"),
     },
+    "cgroup": {
+        "memory.current": Metric("pages", "charged, mean over time", "cgroup", ""),
+        "memory.peak": Metric("pages", "most pages charged", "cgroup", ""),
+        "memory.high": Metric("pages", "the limit, mean over time; the machine's pages where there is none", "cgroup", ""),
+        "memory.swap.current": Metric("pages", "swap slots charged, mean over time", "cgroup", ""),
+        "memory.zswap.current": Metric("B", "compressed bytes in zswap at the end", "cgroup", ""),
+        "anon": Metric("pages", "anonymous pages mapped, mean over time", "cgroup", ""),
+        "file": Metric("pages", "pages of files, mean over time", "cgroup", ""),
+        "pagetables": Metric("pages", "page tables, mean over time", "cgroup", ""),
+        "inactive_anon": Metric("pages", "on that list, mean over time", "cgroup", ""),
+        "active_anon": Metric("pages", "on that list, mean over time", "cgroup", ""),
+        "inactive_file": Metric("pages", "on that list, mean over time", "cgroup", ""),
+        "active_file": Metric("pages", "on that list, mean over time", "cgroup", ""),
+        "memory.events.low": Metric("", "reclaimed from although within memory.low", "cgroup", "worse"),
+        "memory.events.high": Metric("", "reclaims because memory.high was exceeded", "cgroup", "worse"),
+        "memory.events.max": Metric("", "tries to reclaim because memory.max was met", "cgroup", "worse"),
+        "memory.events.oom": Metric("", "times that it was out of memory", "cgroup", "worse"),
+        "memory.events.oom_kill": Metric("", "tasks killed for it", "cgroup", "worse"),
+        "memory.swap.events.max": Metric("", "pages that memory.swap.max kept in memory", "cgroup", "worse"),
+        "memory.swap.events.fail": Metric("", "pages that found no swap", "cgroup", "worse"),
+        "psi_memory_some": Metric("% of time", "at least one of its tasks stalled for memory", "cgroup", "worse"),
+        "psi_memory_full": Metric("% of time", "all its non-idle tasks stalled for memory", "cgroup", "worse"),
+        "psi_io_some": Metric("% of time", "at least one of its tasks stalled for I/O", "cgroup", "worse"),
+        "psi_io_full": Metric("% of time", "all its non-idle tasks stalled for I/O", "cgroup", "worse"),
+        **{
+            name: Metric("", "of memory.stat", "cgroup", "")
+            for name in (
+                *("pgfault", "pgmajfault", "pgrefill", "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct"),
+                *("pgactivate", "pgdeactivate", "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon"),
+                *("workingset_activate_file", "workingset_restore_anon", "workingset_restore_file", "zswpin", "zswpout"),
+            )
+        },
+    },
     "reclaimed": {
         "anon": Metric("pages", "anonymous pages reclaimed", "reclaimed", ""),
         "file": Metric("pages", "pages of files reclaimed", "reclaimed", ""),
@@ -275,7 +309,7 @@ def describe(name: str) -> Metric:
     if known is not None:
         return known
     family, _, rest = name.partition(".")
-    owner, _, leaf = rest.rpartition(".")
+    owner, _, leaf = rest.partition(".") if family == "cgroup" else rest.rpartition(".")
     members = FAMILIES.get(family)
     if members is None or not owner:
         return Metric("", "", "other")

@@ -20,6 +20,7 @@ from models.registry import resolve
 from models.workloads.stream import Context, Program
 from sim.build import Plan, ProcessPlan, Start, ZoneStart
 from sim.build_files import Dirty, FilePlan, Filesystem
+from sim.build_groups import Cgroup
 from sim.config.parts import Part
 from sim.config.schema import Config, MachineStart
 from sim.errors import UserError
@@ -167,6 +168,20 @@ def _programs(config: Config, replication: int, capacity: int | None) -> list[Wo
     return plans
 
 
+def group_number(config: Config, name: str | None) -> int:
+    """The engine's number of a memory cgroup; 0 is the root."""
+    return 0 if name is None else 1 + list(config.cgroups).index(name)
+
+
+def _cgroups(config: Config) -> tuple[Cgroup, ...]:
+    """All memory cgroups, limits in bytes."""
+    found = []
+    for name, group in config.cgroups.items():
+        largest, high, low, swap, zswap = (group.limit(f"memory.{limit}") for limit in ("max", "high", "low", "swap.max", "zswap.max"))
+        found.append(Cgroup(name, largest, high, low, swap, zswap, bool(getattr(group, "memory.zswap.writeback"))))
+    return tuple(found)
+
+
 def _auto(value: Any) -> int | None:
     return None if value == "auto" else int(value)
 
@@ -210,7 +225,7 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         cpus=machine.cpus,
         costs=costs,
         processes=[
-            ProcessPlan(process, rows, number)
+            ProcessPlan(process, rows, number, group_number(config, config.workloads[number].cgroup))
             for number, (workload, rows) in enumerate(zip(programs, contents, strict=True))
             for process in workload.program.processes
         ],
@@ -235,6 +250,8 @@ def plan_of(config: Config, replication: int, log: bool) -> tuple[Plan, list[Wor
         start=_start(machine.start),
         fixed_readahead=config.swap is not None and config.swap.readahead == "fixed",
         clean_options=clean.options if clean else {},
+        cgroups=_cgroups(config),
+        pool_in_cgroups=config.backend.entry.name == "zswap",
         dirty=Dirty(*(int(sysctl[f"vm.dirty_{name}"]) for name in Dirty._fields)),
     )
     return plan, programs

@@ -24,6 +24,7 @@ from sim.actors.psi import Psi
 
 if TYPE_CHECKING:
     from sim.actors.flusher import Flusher
+    from sim.actors.groups import Groups
     from sim.actors.kreclaimd import Kreclaimd
     from sim.actors.kswapd import Kswapd
     from sim.actors.kworker import Kworker
@@ -68,6 +69,10 @@ class Arrays(NamedTuple):
     opens: Array
     slab: Array
     stolen: Array
+    frame_group: Array
+    slot_group: Array
+    cache_group: Array
+    cgroup: Array
 
 
 class Built(NamedTuple):
@@ -117,6 +122,7 @@ class Vm:
         self.kworker: Kworker | None = None  # of the backend, where it writes to the device
         self.backing: Disk | None = None  # zram's backing device
         self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
+        self.groups: Groups | None = None  # where there are memory cgroups
         self.tasks: list[Task] = []
         self.on_log: Sequence[Callable[[Array], None]] = ()
         self.on_mark: Sequence[Callable[[int], None]] = ()  # told the number of each MARK op
@@ -214,7 +220,7 @@ class Vm:
         if not end:
             return None
         num[st.RING] = 0
-        self.psi.solo_read(computed, end, memory)
+        task.psi.solo_read(computed, end, memory)
         self.cpus.solo_wait(task, computed, end)
         return end, files, first, count
 
@@ -240,7 +246,7 @@ class Vm:
             rows = self.solo_rows[:done].tolist()
             disk.book(rows, self._place(last, files)[1])
             for computed, memory, _, end, _ in rows:
-                self.psi.solo_read(computed, end, memory)
+                task.psi.solo_read(computed, end, memory)
                 cpus.solo_wait(task, computed, end)
         return done, now, step
 

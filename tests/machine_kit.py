@@ -17,6 +17,7 @@ from models.vmstat import INDEX
 from models.workloads.stream import Chunk, Process, file_spans
 from sim.actors.disk import Disk
 from sim.actors.flusher import Flusher
+from sim.actors.groups import Groups
 from sim.actors.kswapd import Kswapd
 from sim.actors.kworker import Kworker
 from sim.actors.task import Task
@@ -96,6 +97,8 @@ def make_vm(
         vm.swap = vm.disks["disk"] = Disk(vm.env, "disk", device, plan.page_size)
     if any(plan.files):
         vm.files = vm.disks.setdefault("disk", vm.swap or Disk(vm.env, "disk", device, plan.page_size))
+    if plan.cgroups:
+        vm.groups = Groups(vm, plan.cgroups, cpus)
     vm.kswapd = Kswapd(vm)
     vm.env.process(vm.kswapd.run())
     if plan.backend.pick is not None:

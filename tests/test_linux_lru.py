@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from models.memory import state as st
+from models.memory.groups import LISTED
 from models.policies import linux_lru as lru
 from models.vmstat import NR_INACTIVE_ANON, WORKINGSET_ACTIVATE_ANON
 from tests.lru_kit import Both
@@ -72,7 +73,7 @@ def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappines
         elif name in ("swap", "no swap"):
             both.a.num[st.SWAP_FREE] = both.twin.swap_free = int(name == "swap")
         elif name == "cost":
-            lru.note_cost(both.policy, both.pages, x, y)
+            lru.note_cost(both.policy, 0, x, y)
             both.twin.charge(x, y)
         elif name == "counts":
             both.counts(x, y)
@@ -102,7 +103,7 @@ size = some.one_of(some.integers(0, 5000), some.integers(0, 3 << 20))
 def test_scan_counts_of_any_sizes(table, sizes, cost, new, priority, swappiness, swap_free, free, force) -> None:  # type: ignore[no-untyped-def]
     """All branches, with lists up to 12 GiB."""
     vmstat, num = table.vm.vmstat, table.a.num
-    vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4] = sizes
+    vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4] = table.a.cgroup[0, LISTED : LISTED + 4] = sizes
     vmstat[0] = free
     table.num[lru.ANON_COST : lru.ANON_COST + 2] = cost
     table.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = vmstat[WORKINGSET_ACTIVATE_ANON : WORKINGSET_ACTIVATE_ANON + 2] - new
@@ -138,7 +139,7 @@ def test_inactive_may_be_shorter_in_large_memories(table: Both, inactive: int, a
         table.num[lru.STATS + 2 * is_file : lru.STATS + 2 * is_file + 2] = inactive, active
         table.a.num[st.PAGE_SIZE] = page_size
         try:
-            assert lru.inactive_is_low(table.policy, table.pages, is_file) == low
+            assert lru.inactive_is_low(table.policy, table.pages, 0, is_file) == low
         finally:
             table.a.num[st.PAGE_SIZE] = 4096
 
@@ -248,7 +249,7 @@ def test_costs_are_halved_above_a_quarter_of_the_lists() -> None:
         both.insert(page)
     both.flush()
     for kind, cost, expected in ((0, 6, [6, 0]), (1, 4, [6, 4]), (1, 1, [3, 2]), (0, 20, [11, 1])):
-        lru.note_cost(both.policy, both.pages, kind, cost)
+        lru.note_cost(both.policy, 0, kind, cost)
         both.twin.charge(kind, cost)
         assert both.twin.cost == expected
     both.agree()

@@ -73,7 +73,8 @@ class BackendModule(NamedTuple):
     disksize(options) -> bytes of swap that the backend itself is; 0 where there must be a device
 
     Writing entries to the swap device, for a backend that has a worker (it sets num[POOL_WORK]) or a shrinker:
-    pick(backend, pages, who) -> slot of the next entry, -1 for none    who: -1 the worker; n > 0 a scan of n entries begins; 0 it goes on
+    pick(backend, pages, who) -> slot of the next entry, -1 for none    who: -1 the worker; n > 0 a scan of n entries begins; 0 it goes on;
+                                                 below -1: memory cgroup -1 - who is at its limit
     picked(backend, pages, slot, result) -> 1 if the worker goes on     result: as models.memory.pool_writeback; drops the entry if written
     entries(backend, pages, 0) -> what the shrinker counts
 

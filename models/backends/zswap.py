@@ -1,7 +1,7 @@
 """zswap: compressed swapped pages in a pool before the swap device, as of Linux 6.1, 6.6 and 6.12 (docs/zswap.md).
 
 store, load: zswap_store.py; limits and hysteresis: zswap_limits.py; which entries are written back: zswap_writeback.py.
-Not modelled: huge pages, changing a parameter during the run, cgroups' limits (memory.zswap.max).
+Not modelled: huge pages, changing a parameter during the run.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from models.backends.zswap_list import is_listed, rotate
 from models.backends.zswap_numbers import (
     FAILURES,
     LISTED,
+    NEWER,
     OLDEST,
     REFERENCED,
     REJECT_RECLAIM_FAIL,
@@ -31,6 +32,7 @@ from models.backends.zswap_store import drop
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import spend
+from models.memory.groups import group_of_slot, may_write_out
 from models.memory.state import backend_t, pages_t
 from models.vmstat import ZSWPWB
 
@@ -83,6 +85,31 @@ def pick_oldest(backend, pages):
 
 
 @compiled(int64(backend_t, pages_t))
+def next_allowed(backend, pages):
+    """6.12: the oldest entry that may be written back, or -1; those of groups that keep theirs (memory.zswap.writeback) move on."""
+    num = backend.num
+    for _ in range(num[LISTED]):
+        s = num[OLDEST] - 1
+        if may_write_out(pages, s):
+            return s
+        rotate(backend, s)
+    return int64(-1)
+
+
+@compiled(int64(backend_t, pages_t, int64))
+def pick_of_group(backend, pages, g):
+    """6.12, at a group's limit: its oldest entry, or -1 if that was used (then it is rotated) or may not be written."""
+    s = backend.num[OLDEST] - 1
+    while s >= 0 and group_of_slot(pages, s) != g:
+        s = int64(backend.table[s, NEWER]) - 1
+    if s < 0 or backend.num[WRITEBACK_DISABLED] or may_write_out(pages, s) == 0:
+        return int64(-1)
+    referenced = backend.table[s, REFERENCED]
+    rotate(backend, s)
+    return int64(-1) if referenced else s
+
+
+@compiled(int64(backend_t, pages_t))
 def pick_second_chance(backend, pages):
     """6.12, one entry a turn: a referenced one is only rotated, and that turn counts as a failure."""
     num = backend.num
@@ -92,7 +119,9 @@ def pick_second_chance(backend, pages):
     while num[FAILURES] < MOST_FAILURES:
         if num[OLDEST] == 0 or num[WRITEBACK_DISABLED]:
             break
-        s = num[OLDEST] - 1
+        s = next_allowed(backend, pages)
+        if s < 0:
+            break
         referenced = backend.table[s, REFERENCED]
         rotate(backend, s)
         spend(pages, st.BY_IO, pages.cost[st.C_PASS])
@@ -104,15 +133,17 @@ def pick_second_chance(backend, pages):
     return end_run(backend, pages)
 
 
-@compiled(int64(backend_t, int64))
-def pick_scan(backend, count):
+@compiled(int64(backend_t, pages_t, int64))
+def pick_scan(backend, pages, count):
     """6.12, the shrinker: the next entry without a second chance among `count` (0: of the scan under way)."""
     num = backend.num
     if count > 0:
         num[SCAN_LEFT] = count
     while num[SCAN_LEFT] > 0 and num[OLDEST] > 0:
         num[SCAN_LEFT] -= 1
-        s = num[OLDEST] - 1
+        s = next_allowed(backend, pages)
+        if s < 0:
+            break
         referenced = backend.table[s, REFERENCED]
         rotate(backend, s)
         if not referenced:
@@ -123,10 +154,13 @@ def pick_scan(backend, count):
 
 @compiled(int64(backend_t, pages_t, int64))
 def pick(backend, pages, who):
-    """The slot of the next entry to write back, -1 for none; who: -1 the worker, else the shrinker with a scan of so many (0: goes on)."""
+    """The slot of the next entry to write back, -1 for none; who: -1 the worker, else the shrinker with a scan of so many (0: goes on),
+    below -1 a memory cgroup at its limit."""
     if who >= 0:
-        return pick_scan(backend, who)
+        return pick_scan(backend, pages, who)
     version = backend.num[VERSION]
+    if who < -1:
+        return pick_of_group(backend, pages, -1 - who) if version == 612 else int64(-1)
     if version == 61:
         return pick_of_pool(backend, pages)
     return pick_oldest(backend, pages) if version == 66 else pick_second_chance(backend, pages)

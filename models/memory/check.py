@@ -15,6 +15,7 @@ from models.memory import pcp
 from models.memory import state as st
 from models.memory.check_files import file_problems
 from models.memory.check_free import free_problems
+from models.memory.check_groups import group_problems
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_FREE_PAGES,
@@ -180,4 +181,5 @@ def problems(arrays: Any, pool: Any, clean: Any = None, lists: Callable[[Any], l
         *_links(arrays),
         *_slots(arrays),
         *_pool(arrays, pool, clean),
+        *group_problems(arrays, kind),
     ]

@@ -15,12 +15,13 @@ from models.allocators.pool import Numbers
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import note, settle_pool, spend
+from models.memory.groups import lruvec_of
 from models.memory.op_state import DONE, SLICE
 from models.memory.reclaim import evict, store_content, unmap
 from models.memory.rmap import process_of
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import Wide, machine_t, pages_t
-from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, take_slot
+from models.memory.swap import enter_swap_cache, leave_swap_cache, release_slot, take_slot_for
 from models.vmstat import NR_ANON_PAGES
 
 Ages = types.Array(uint8, 1, "C")  # by frame, in scans
@@ -30,15 +31,18 @@ OLDEST = 255
 CURSOR = 0  # the next frame
 THRESHOLD = 1  # age in scans at which a page is offered; 0: none is
 SCANNED, ACCESSED, STORED, REFUSED = 2, 3, 4, 5  # pages, since the start
+GROUP = 6  # the only memory cgroup whose pages are looked at; 0: all pages
 NUMBERS = 8
 
 # hist: rows of counts by age
 FOUND, PRESENT = 0, 1  # pages found used after so many idle scans, since the start; pages of that age at this scan
 
 
-@compiled(int64(pages_t, int64))
-def mapped_page(pages, f):
-    """The virtual page that maps anonymous frame f, or -1."""
+@compiled(int64(pages_t, Numbers, int64))
+def mapped_page(pages, num, f):
+    """The virtual page that maps anonymous frame f, or -1, also if the frame is not of the only group that counts."""
+    if num[GROUP] > 0 and lruvec_of(pages, f) != num[GROUP]:
+        return int64(-1)
     if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT != st.ANON:
         return int64(-1)
     p = int64(pages.frame[f, st.PAGE])
@@ -84,7 +88,7 @@ def scan_step(m, age, num, hist, now, deadline):
             return report(pages, SLICE, now)
         f = num[CURSOR]
         num[CURSOR] += 1
-        p = mapped_page(pages, f)
+        p = mapped_page(pages, num, f)
         if p >= 0:
             spend(pages, st.BY_COLD, pages.cost[st.C_AGE])
             num[SCANNED] += 1
@@ -118,7 +122,7 @@ def store_page(m, num, f, p):
     own = int64(frame[f, st.SLOT]) - 1
     s = own
     if s < 0:
-        s = take_slot(m)
+        s = take_slot_for(m, f)
         if s < 0:
             return -1
         enter_swap_cache(pages, f, s, p)
@@ -145,6 +149,7 @@ def store_step(m, age, num, now, deadline):
     """Go on with offering cold pages from time `now`: SLICE, or DONE when every frame was seen or swap is full."""
     pages = m.pages
     pages.num[st.CLOCK] = now
+    pages.num[st.AGE_LRUVEC] = 0
     frames = pages.frame.shape[0]
     busy = st.LOCKED | st.WRITEBACK | st.INCOMPRESSIBLE
     while num[CURSOR] < frames:
@@ -156,7 +161,7 @@ def store_step(m, age, num, now, deadline):
         flags = int64(pages.frame[f, st.FLAGS])
         if age[f] < num[THRESHOLD] or not flags & st.AGED or flags & busy:
             continue
-        p = mapped_page(pages, f)
+        p = mapped_page(pages, num, f)
         if p >= 0 and not int64(pages.pte[p]) & st.PTE_ACCESSED and store_page(m, num, f, p) < 0:
             break
     num[CURSOR] = 0

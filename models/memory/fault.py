@@ -10,8 +10,10 @@ from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import state as st
+from models.memory.charge import ask_charged, ask_for_group, short_of
 from models.memory.filemap import maybe_file_fault, unmap_page
-from models.memory.frames import ask_frame, give_frame, note, spend, user_frames, want_kswapd
+from models.memory.frames import give_frame, note, spend
+from models.memory.groups import S_FAULT, S_MAJFAULT, S_ZSWPIN, count_zswap, group_of_slot, held_bytes, recount_stored
 from models.memory.latency import finish_fault
 from models.memory.op_state import DONE, NEED_RECLAIM, S_FAULT_KIND, S_FAULT_START, S_WAIT_MEMORY, S_WAIT_SLOT, WAIT_PAGE, WAIT_READ
 from models.memory.state import Numbers, machine_t, pages_t
@@ -22,7 +24,7 @@ from models.memory.swap import (
     plan_readahead,
     readahead_hit,
     release_slot,
-    swap_is_full,
+    swap_is_full_for,
     take_shadow,
 )
 from models.memory.tables import add_table_entry, table_block
@@ -58,7 +60,7 @@ def first_touch(m, stream, process, p, write):
     if add_table_entry(pages, p) == 0:
         return NEED_RECLAIM
     locked = p - pages.proc[process, st.FIRST_PAGE] >= pages.proc[process, st.LOCKED_FROM]
-    f = ask_frame(pages, st.MLOCKED if locked else st.ANON)
+    f = ask_charged(pages, st.MLOCKED if locked else st.ANON)
     if f < 0:
         return NEED_RECLAIM
     spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_ALLOC] + cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
@@ -113,15 +115,20 @@ def load_copy(m, s):
         pages.vmstat[SWPIN_ZERO] += 1
         spend(pages, st.BY_FAULT, pages.cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))
         return 1
-    return 1 if handle != 0 and m.load(m.backend, pages, s) >= 0 else 0
+    before = held_bytes(pages, s)
+    if handle == 0 or m.load(m.backend, pages, s) < 0:
+        return 0
+    recount_stored(pages, s, before)
+    count_zswap(pages, s, S_ZSWPIN)
+    return 1
 
 
 @outlined(int64(machine_t, int64, int64))
 def read_slot(m, s, ahead):
-    """Bring one slot into the swap cache: from the backend at once, or by a device read; returns 1 if from the device."""
+    """Bring one slot into the swap cache: 0 from the backend, 1 if a device read has to bring it, -1 without a frame."""
     pages = m.pages
     slot = pages.slot
-    f = ask_frame(pages, st.ANON)
+    f = ask_for_group(pages, st.ANON, group_of_slot(pages, s))
     if f < 0:
         return -1
     spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])
@@ -147,14 +154,16 @@ def read_in(m, stream, process, p):
     pages = m.pages
     window = pages.window
     n = plan_readahead(pages, process, p)
-    if user_frames(pages) < n + 1:
-        want_kswapd(pages)
+    target = -int64(pages.pte[p]) - 1
+    if short_of(pages, group_of_slot(pages, target), n, 1):
         return NEED_RECLAIM
     commit_readahead(pages, process, p)
-    target = -int64(pages.pte[p]) - 1
+    if pages.num[st.MAKE_DO]:
+        window[0], n = target, 1
     if stream[S_FAULT_KIND] != st.H_MAJOR:
         stream[S_FAULT_KIND] = st.H_MAJOR
         pages.vmstat[PGMAJFAULT] += 1
+        pages.cgroup[pages.num[st.ACTING], S_MAJFAULT] += 1
     spend(pages, st.BY_FAULT, pages.cost[st.C_MAJOR])
     first, count = int64(-1), int64(0)
     for i in range(n):
@@ -190,7 +199,7 @@ def map_swapped(m, process, p, f, write):
     pages = m.pages
     flags = int64(pages.frame[f, st.FLAGS])
     s = int64(pages.frame[f, st.SLOT]) - 1
-    if flags & st.WRITEBACK == 0 and (write or swap_is_full(pages) or pages.slot[s, st.HANDLE] <= st.ON_DEVICE):
+    if flags & st.WRITEBACK == 0 and (write or swap_is_full_for(pages, f) or pages.slot[s, st.HANDLE] <= st.ON_DEVICE):
         leave_swap_cache(pages, f)
         release_slot(m, s)
         pages.frame[f, st.FLAGS] = flags | st.DIRTY
@@ -201,12 +210,13 @@ def map_swapped(m, process, p, f, write):
 def synchronous_fault(m, stream, process, p, write):
     """Read a slot of a synchronous device straight into a new page, beside the swap cache; the slot is given up (mm/memory.c)."""
     pages = m.pages
-    f = ask_frame(pages, st.ANON)
+    s = -int64(pages.pte[p]) - 1
+    f = ask_for_group(pages, st.ANON, group_of_slot(pages, s))
     if f < 0:
         return NEED_RECLAIM
-    s = -int64(pages.pte[p]) - 1
     stream[S_FAULT_KIND] = st.H_MAJOR
     pages.vmstat[PGMAJFAULT] += 1
+    pages.cgroup[pages.num[st.ACTING], S_MAJFAULT] += 1
     cost = pages.cost
     spend(pages, st.BY_FAULT, cost[st.C_FAULT] + cost[st.C_MAJOR] + cost[st.C_ALLOC])
     pages.frame[f, st.PAGE] = p
@@ -271,6 +281,8 @@ def fault(m, stream, process, p, write):
         if code < 0:
             code = first_touch(m, stream, process, p, write)
     pages.num[st.IN_FAULT] = 0
+    if code == DONE:
+        pages.cgroup[pages.num[st.ACTING], S_FAULT] += 1
     return code
 
 

@@ -11,8 +11,9 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
+from models.memory.charge import ask_charged
 from models.memory.dirty import set_dirty
-from models.memory.frames import ask_frame, spend
+from models.memory.frames import spend
 from models.memory.op_state import (
     DONE,
     NEED_RECLAIM,
@@ -186,7 +187,7 @@ def page_for_writing(m, own, number, q, partial):
             return code
         locked = pages.frame[int64(pages.cache[q]) - 1, st.FLAGS] & st.LOCKED
         return wait_for(pages, own, q) if locked else DONE
-    f = ask_frame(pages, st.FILE)
+    f = ask_charged(pages, st.FILE)
     if f < 0:
         return NEED_RECLAIM
     spend(pages, st.BY_FILE, pages.cost[st.C_ALLOC])

@@ -10,9 +10,11 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
+from models.memory.charge import ask_charged
 from models.memory.dirty import set_dirty
 from models.memory.fileio import dirtied, end_wait, read_one, wait_for
-from models.memory.frames import ask_frame, give_frame, note, spend
+from models.memory.frames import give_frame, note, spend
+from models.memory.groups import S_MAJFAULT
 from models.memory.latency import finish_fault
 from models.memory.op_state import (
     DONE,
@@ -97,6 +99,7 @@ def read_missing(m, own, o, number, index, advice):
     if own[S_FAULT_KIND] != st.H_MAJOR and own[S_TRIED] < AGAIN:
         own[S_FAULT_KIND] = st.H_MAJOR
         pages.vmstat[PGMAJFAULT] += 1
+        pages.cgroup[pages.num[st.ACTING], S_MAJFAULT] += 1
         spend(pages, st.BY_FAULT, pages.cost[st.C_MAJOR])
     limit = pages.opens[o, fi.LIMIT]
     code = DONE
@@ -204,7 +207,7 @@ def file_fault(m, own, process, where, p, write):
         return end_fault(pages, own)
     copy = int64(-1)
     if write and not advice & fi.SHARED:  # before the page is looked for, or getting the one could take the other away for ever
-        copy = ask_frame(pages, st.ANON)
+        copy = ask_charged(pages, st.ANON)
         if copy < 0:
             return NEED_RECLAIM
         spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC])

@@ -14,6 +14,7 @@ from models.allocators.pool import PAGES_RETURNED, PAGES_TAKEN
 from models.jit import compiled, outlined
 from models.memory import pcp
 from models.memory import state as st
+from models.memory.groups import uncharge
 from models.memory.state import backend_t, pages_t
 from models.vmstat import PGALLOC_DMA, PGFREE
 
@@ -225,6 +226,8 @@ def frames_up_to(pages, index):
 @compiled(void(pages_t, int64))
 def give_frame(pages, f):
     """Give a frame back to its zone."""
+    if pages.num[st.GROUPS]:
+        uncharge(pages, f)
     pages.frame[f, st.FLAGS] = 0
     pages.vmstat[PGFREE] += 1
     pcp.give(pages, zone_of(pages, f), f)

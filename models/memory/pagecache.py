@@ -13,6 +13,7 @@ from models.memory import file_state as fi
 from models.memory import slab
 from models.memory import state as st
 from models.memory.frames import give_frame, note, spend
+from models.memory.groups import SHADOW_LRUVEC
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_FILE_PAGES, WORKINGSET_NODES
 
@@ -93,7 +94,12 @@ def add_page(m, q, f, remember):
     pages.file[file_of(pages, q), fi.CACHED] += 1
     pages.vmstat[NR_FILE_PAGES] += 1
     spend(pages, st.BY_FILE, pages.cost[st.C_LOOKUP])
-    m.insert(m.policy, pages, f, -entry - 1 if remember and entry < 0 else -1)
+    shadow = int64(-1)
+    if remember and entry < 0:
+        shadow = -entry - 1
+        if pages.num[st.GROUPS]:
+            shadow |= int64(pages.cache_group[q]) << SHADOW_LRUVEC
+    m.insert(m.policy, pages, f, shadow)
     note(pages, st.E_FILE_ADD, q, f, -1, 0)
 
 
@@ -123,6 +129,8 @@ def forget_page(m, q, f, shadow):
     leaf[at, fi.LEAF_PAGES] -= 1
     if shadow >= 0:
         pages.cache[q] = -(shadow + 1)
+        if pages.num[st.GROUPS]:
+            pages.cache_group[q] = pages.num[st.AGE_LRUVEC]
         if leaf[at, fi.LEAF_PAGES] == 0:
             pages.num[fi.SHADOW_NODES] += 1
             pages.vmstat[WORKINGSET_NODES] += 1

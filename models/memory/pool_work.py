@@ -8,7 +8,7 @@ from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import settle_pool
 from models.memory.op_state import DONE, NEED_RECLAIM, SLICE
-from models.memory.pool_writeback import BEGIN_WORK, NO_MEMORY, write_back
+from models.memory.pool_writeback import BEGIN_WORK, NO_MEMORY, tell, write_back
 from models.memory.rounds import report, stop_wanted
 from models.memory.state import machine_t
 
@@ -35,7 +35,7 @@ def work_step(m, now, deadline, hopeless):
         if got == NO_MEMORY and not hopeless:
             return report(pages, NEED_RECLAIM, now)
         num[st.WORK_SLOT] = 0
-        more = m.picked(m.backend, pages, s, got)
+        more = tell(m, s, got)
         settle_pool(m.backend, pages)
         if not more:
             num[st.WORKER_BUSY] = 0

@@ -9,7 +9,9 @@ from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import state as st
+from models.memory.charge import charge_anyway
 from models.memory.frames import NO_MARK, ask_frame, note, settle_pool, spend, take_frame
+from models.memory.groups import group_of_slot, held_bytes, recount_stored
 from models.memory.reclaim_io import queue_write
 from models.memory.state import machine_t
 from models.memory.swap import cache_slot
@@ -17,7 +19,8 @@ from models.memory.swap import cache_slot
 WRITTEN, GONE, NO_MEMORY, IN_SWAP_CACHE = 1, 0, -12, -17  # what became of an entry
 STRETCH = 32  # entries that are written in one go
 OTHERS = 2  # who compute beside the worker when the pool is full: kswapd and a task
-BEGIN_WORK = -1  # `pick`: the worker begins or goes on; a positive number: a scan of so many entries begins; 0: it goes on
+BEGIN_WORK = -1  # `pick`: the worker begins or goes on; a positive number: a scan of so many entries begins; 0: it goes on;
+# below -1: one of the entries of memory cgroup BEGIN_WORK - who
 
 
 @outlined(int64(machine_t, int64, int64))
@@ -38,12 +41,22 @@ def write_back(m, s, reserves):
         f = take_frame(pages, st.ANON, NO_MARK)
     if f < 0:
         return NO_MEMORY
+    charge_anyway(pages, group_of_slot(pages, s), f)
     p = cache_slot(m, f, s)
     spend(pages, st.BY_DECOMPRESS, pages.cost[st.C_DECOMPRESS])
     spend(pages, st.BY_IO, pages.cost[st.C_ALLOC] + pages.cost[st.C_SUBMIT])
     note(pages, st.E_WRITE, p, f, s, 1)
     queue_write(pages, f, s)
     return WRITTEN
+
+
+@outlined(int64(machine_t, int64, int64))
+def tell(m, s, got):
+    """Tell the backend what became of an entry, which is no longer charged if it is gone; 1 if the worker goes on."""
+    before = held_bytes(m.pages, s)
+    more = m.picked(m.backend, m.pages, s, got)
+    recount_stored(m.pages, s, before)
+    return more
 
 
 @outlined(void(machine_t))
@@ -63,7 +76,7 @@ def work_now(m):
         if got == NO_MEMORY:
             num[st.WORK_SLOT] = s + 1
             break
-        if m.picked(m.backend, pages, s, got) == 0:
+        if tell(m, s, got) == 0:
             return
     num[st.WORKER_BUSY] = num[st.POOL_WORK] = 1
 
@@ -87,6 +100,20 @@ def wake_worker(m):
         num[st.WORKER_SHARE] = num[st.CLOCK] + OTHERS * (num[st.CLOCK] - began)
 
 
+@outlined(int64(machine_t, int64))
+def make_room(m, g):
+    """Memory cgroup g is at its memory.zswap.max: 6.12 writes back its oldest entry, if that was not used; 1 if it did (mm/zswap.c)."""
+    pages = m.pages
+    if pages.num[st.KERNEL_612] == 0:
+        return 0
+    s = m.pick(m.backend, pages, BEGIN_WORK - g)
+    if s < 0:
+        return 0
+    got = write_back(m, s, 1)
+    tell(m, s, got)
+    return 1 if got == WRITTEN else 0
+
+
 @compiled(int64(machine_t, int64))
 def scan_entries(m, n):
     """Let the pool's shrinker look at n entries; 0, or -1 if it stops because an entry's page is in memory."""
@@ -95,7 +122,7 @@ def scan_entries(m, n):
     code = 0
     while s >= 0:
         got = write_back(m, s, 1)
-        m.picked(m.backend, pages, s, got)
+        tell(m, s, got)
         if got == IN_SWAP_CACHE:
             code = -1
             break

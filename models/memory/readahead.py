@@ -11,7 +11,8 @@ from numba import int64, void
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
-from models.memory.frames import ask_frame, note, spend, user_frames, want_kswapd
+from models.memory.charge import ask_charged, short_of
+from models.memory.frames import note, spend
 from models.memory.op_state import DONE, NEED_RECLAIM, S_LEFT_COUNT, S_LEFT_FIRST, S_LEFT_MARK, S_RECLAIMED_FOR
 from models.memory.pagecache import add_page, fill_from_clean_cache, need_buffers, queue_file_io, use_inode
 from models.memory.state import Numbers, machine_t, pages_t
@@ -75,7 +76,7 @@ def missing(pages, first, start, count):
 def bring(m, q, mark, single):
     """Take a frame for a missing file page and fill it: 1 if a device read is needed, 0 if not, -1 without a frame."""
     pages = m.pages
-    f = ask_frame(pages, st.FILE)
+    f = ask_charged(pages, st.FILE)
     if f < 0:
         return -1
     spend(pages, st.BY_FILE, pages.cost[st.C_ALLOC])
@@ -140,8 +141,7 @@ def submit(m, own, number, start, size, ahead):
     count = min(size, row[fi.SIZE] - start)
     if count <= 0:
         return DONE
-    if own[S_RECLAIMED_FOR] == 0 and user_frames(pages) < missing(pages, row[fi.FIRST], start, count):
-        want_kswapd(pages)
+    if own[S_RECLAIMED_FOR] == 0 and short_of(pages, pages.num[st.ACTING], missing(pages, row[fi.FIRST], start, count), 0):
         own[S_RECLAIMED_FOR] = 1
         return NEED_RECLAIM
     own[S_RECLAIMED_FOR] = 0

@@ -10,17 +10,18 @@ from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
+from models.memory import groups as cg
 from models.memory import state as st
 from models.memory.content import content_size
 from models.memory.dirty import write_one
 from models.memory.filemap import unmap_page
 from models.memory.frames import give_frame, note, settle_pool, spend
 from models.memory.pagecache import file_of, forget_page
-from models.memory.pool_writeback import wake_worker
+from models.memory.pool_writeback import make_room, wake_worker
 from models.memory.reclaim_io import queue_write
 from models.memory.rmap import process_of
 from models.memory.state import Numbers, machine_t, pages_t
-from models.memory.swap import enter_swap_cache, forget_copy, leave_swap_cache, release_slot, swap_is_full, take_slot
+from models.memory.swap import enter_swap_cache, forget_copy, leave_swap_cache, release_slot, swap_is_full_for, take_slot_for
 from models.vmstat import (
     NR_ANON_PAGES,
     NR_VMSCAN_IMMEDIATE_RECLAIM,
@@ -71,7 +72,16 @@ def store_content(m, process, p, s):
         size = -pages.proc[process, st.SAME_SIZE]  # negative: same-filled, and what a backend that does not look makes of it
     if slot[s, st.HANDLE] == st.ZERO_PAGE:
         slot[s, st.HANDLE] = 0
-    return m.store(m.backend, pages, s, size)
+    if cg.may_store(pages, s) == 0 and make_room(m, cg.group_of_slot(pages, s)) == 0:
+        if slot[s, st.HANDLE] != 0:
+            forget_copy(m, s)  # what is held is older than the page
+        return st.REFUSED
+    before = cg.held_bytes(pages, s)
+    verdict = m.store(m.backend, pages, s, size)
+    cg.recount_stored(pages, s, before)
+    if verdict == st.STORED:
+        cg.count_zswap(pages, s, cg.S_ZSWPOUT)
+    return verdict
 
 
 @compiled(int64(pages_t, int64))
@@ -101,6 +111,8 @@ def write_out(m, ctx, process, f, s):
             pages.vmstat[NR_WRITTEN] += 1
         note(pages, st.E_STORE, p, f, s, int64(pages.slot[s, st.STORED_SIZE]))
         return st.STORED
+    if verdict == st.REFUSED and cg.may_write_out(pages, s) == 0:
+        verdict = st.KEPT
     if verdict != st.REFUSED:
         frame[f, st.FLAGS] = int64(frame[f, st.FLAGS]) | st.DIRTY
         return verdict
@@ -118,7 +130,7 @@ def evict(m, f, s):
     shadow = m.evicted(m.policy, pages, f)
     leave_swap_cache(pages, f)
     slot[s, st.SHADOW] = (shadow >> 1) + 1
-    slot[s, st.SHADOW_FLAG] = shadow & 1
+    slot[s, st.SHADOW_FLAG] = shadow & 1 | pages.num[st.AGE_LRUVEC] << 1
     note(pages, st.E_EVICT, int64(pages.frame[f, st.PAGE]), f, s, 0)
     give_frame(pages, f)
 
@@ -134,7 +146,7 @@ def put_back(m, f, verdict):
     if verdict == st.ACTIVATE and anonymous and frame[f, st.SLOT] > 0 and flags & (st.WRITEBACK | st.LOCKED) == 0 and p >= 0:
         entry = int64(pages.pte[p])
         mapped = entry > 0 and entry >> st.PTE_SHIFT == f
-        if mapped and swap_is_full(pages):
+        if mapped and swap_is_full_for(pages, f):
             s = int64(frame[f, st.SLOT]) - 1
             leave_swap_cache(pages, f)
             release_slot(m, s)
@@ -163,7 +175,7 @@ def reclaim_anonymous(m, ctx, f, purpose):
     p = int64(frame[f, st.PAGE])
     s = int64(frame[f, st.SLOT]) - 1
     if s < 0:
-        s = take_slot(m)
+        s = take_slot_for(m, f)
         if s < 0:
             put_back(m, f, st.ACTIVATE)
             return 0
@@ -273,9 +285,16 @@ def reclaim_batch(m, ctx, n):
     if is_file and ctx[st.X_UNQUEUED] - before == n:
         pages.num[fi.FLUSH] |= fi.FLUSH_ALL
     vmstat = pages.vmstat
-    vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
+    group = pages.cgroup[ctx[st.X_LRUVEC]]
+    group[cg.S_SCAN_KSWAPD if kswapd else cg.S_SCAN_DIRECT] += n
+    group[cg.S_STEAL_KSWAPD if kswapd else cg.S_STEAL_DIRECT] += freed
+    if ctx[st.X_TARGET]:
+        group[cg.OWN_SCAN] += n
+        group[cg.OWN_STEAL] += freed
+    else:
+        vmstat[PGSCAN_KSWAPD if kswapd else PGSCAN_DIRECT] += n
+        vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
     vmstat[PGSCAN_ANON + is_file] += n
-    vmstat[PGSTEAL_KSWAPD if kswapd else PGSTEAL_DIRECT] += freed
     vmstat[PGSTEAL_ANON + is_file] += freed
     ctx[st.X_SCANNED] += n
     ctx[st.X_TAKEN] += n

@@ -13,11 +13,12 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import TOP, node_balanced, spend
+from models.memory.groups import EV_LOW, is_protected
 from models.memory.op_state import DONE, OOM, PASS_END, SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_POOL, SIGNAL_WAKE, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.reclaim import reclaim_batch
 from models.memory.shrinkers import shrink_slab
 from models.memory.state import Numbers, machine_t, pages_t
-from models.vmstat import NR_ACTIVE_ANON, NR_ACTIVE_FILE, NR_INACTIVE_ANON, NR_INACTIVE_FILE, NR_ZONE_WRITE_PENDING
+from models.vmstat import NR_ACTIVE_ANON, NR_ACTIVE_FILE, NR_INACTIVE_ANON, NR_INACTIVE_FILE, NR_WRITEBACK, NR_ZONE_WRITE_PENDING
 
 SWAP_CLUSTER_MAX = 32
 STRETCH_SCAN = 1024  # pages looked at in vain after which a stretch ends
@@ -51,12 +52,33 @@ def stop_wanted(pages):
 
 @compiled(int64(machine_t, Numbers))
 def begin_pass(m, ctx):
-    """Let the policy work out a pass at ctx[X_PRIORITY]."""
+    """Let the policy work out a pass at ctx[X_PRIORITY]: of the target group, or of every lruvec in turn, the root's first."""
     ctx[st.X_IN_PASS] = 1
+    ctx[st.X_LRUVEC] = ctx[st.X_TARGET]
     for x in (st.X_TAKEN, st.X_WRITEBACK, st.X_IMMEDIATE, st.X_DIRTY, st.X_UNQUEUED, st.X_CONGESTED, st.X_FILES):
         ctx[x] = 0
     spend(m.pages, st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT, PASS_NS)
     return m.begin(m.policy, m.pages, ctx)
+
+
+@compiled(int64(machine_t, Numbers))
+def next_lruvec(m, ctx):
+    """The machine's reclaim goes on with the next group; 0 after the last one.  A group within its memory.low is left out."""
+    pages = m.pages
+    if ctx[st.X_TARGET] > 0:
+        return 0
+    while ctx[st.X_LRUVEC] < pages.num[st.GROUPS]:
+        ctx[st.X_LRUVEC] += 1
+        g = ctx[st.X_LRUVEC]
+        if is_protected(pages, g):
+            if ctx[st.X_LOW] < 2:
+                ctx[st.X_LOW] = 1
+                continue
+            pages.cgroup[g, EV_LOW] += 1
+        spend(pages, st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT, PASS_NS)
+        m.begin(m.policy, pages, ctx)
+        return 1
+    return 0
 
 
 @outlined(int64(machine_t, Numbers))
@@ -64,7 +86,8 @@ def end_pass(m, ctx):
     """After the lists the shrinkers have their turn; kswapd sets the node's flags by what the pass met."""
     num = m.pages.num
     ctx[st.X_IN_PASS] = 0
-    ctx[st.X_RECLAIMED] += shrink_slab(m, ctx[st.X_PRIORITY])
+    if ctx[st.X_TARGET] == 0:  # the kernel's own objects are not charged to groups
+        ctx[st.X_RECLAIMED] += shrink_slab(m, ctx[st.X_PRIORITY])
     if ctx[st.X_KSWAPD] == 0:
         return 0
     if ctx[st.X_WRITEBACK] > 0 and ctx[st.X_WRITEBACK] == ctx[st.X_TAKEN]:
@@ -83,6 +106,7 @@ def stretch(m, ctx, enough, deadline):
     num = pages.num
     purpose = st.BY_KSWAPD if ctx[st.X_KSWAPD] == 1 else st.BY_DIRECT
     freed, scanned = 0, 0
+    num[st.AGE_LRUVEC] = ctx[st.X_TARGET]
     while freed < enough and scanned < STRETCH_SCAN and num[st.CLOCK] < deadline and not stop_wanted(pages):
         n = m.isolate(m.policy, pages, ctx)
         if ctx[st.X_AGED] > 0:
@@ -91,6 +115,8 @@ def stretch(m, ctx, enough, deadline):
             spend(pages, purpose, pages.cost[st.C_PASS] * ctx[st.X_PASSED])
             ctx[st.X_PASSED] = 0
         if n < 0:
+            if next_lruvec(m, ctx):
+                continue
             end_pass(m, ctx)
             return PASS_END
         scanned += n + ctx[st.X_AGED]
@@ -114,11 +140,13 @@ def mostly_writeback(pages):
     return 1 if pages.vmstat[NR_ZONE_WRITE_PENDING] * 2 > reclaimable(pages) else 0
 
 
-@compiled(int64(machine_t, Numbers, int64))
-def start_direct(m, ctx, force):
-    """Prepare a direct reclaim of 32 pages; `force`: active pages may be deactivated in any case."""
+@compiled(int64(machine_t, Numbers, int64, int64, int64))
+def start_group(m, ctx, g, goal, force):
+    """Prepare a reclaim of `goal` pages of group g, or of the machine if that is 0; `force` as below."""
+    ctx[st.X_TARGET] = g
+    ctx[st.X_LOW] = 0
     ctx[st.X_PRIORITY] = DEF_PRIORITY
-    ctx[st.X_TO_RECLAIM] = SWAP_CLUSTER_MAX
+    ctx[st.X_TO_RECLAIM] = goal
     ctx[st.X_RECLAIMED] = 0
     ctx[st.X_SCANNED] = 0
     ctx[st.X_SKIPPED] = 0
@@ -127,6 +155,23 @@ def start_direct(m, ctx, force):
     ctx[st.X_INDEX] = TOP
     ctx[st.X_BOOST_LEFT] = 0
     return begin_pass(m, ctx)
+
+
+@compiled(int64(machine_t, Numbers, int64))
+def start_direct(m, ctx, force):
+    """Prepare a direct reclaim of 32 pages; `force`: active pages may be deactivated in any case."""
+    return start_group(m, ctx, 0, SWAP_CLUSTER_MAX, force)
+
+
+@compiled(int64(pages_t, Numbers, int64))
+def must_wait(pages, ctx, stuck):
+    """1 if direct reclaim should sleep a tick: too much is being written.
+
+    A group's reclaim waits when it is about to give up while anything is written: this stands for the wait for the device's queue.
+    """
+    if ctx[st.X_TARGET] > 0:
+        return 1 if stuck and pages.vmstat[NR_WRITEBACK] > 0 else 0
+    return 1 if (stuck or pages.num[st.CONGESTED]) and mostly_writeback(pages) else 0
 
 
 @compiled(int64(machine_t, Numbers, int64, int64, int64))
@@ -146,7 +191,7 @@ def direct_step(m, ctx, now, deadline, enough):
             return report(pages, DONE, now)
         ctx[st.X_PRIORITY] -= 1
         stuck = ctx[st.X_PRIORITY] == 0 and ctx[st.X_RECLAIMED] == 0
-        if (stuck or pages.num[st.CONGESTED]) and mostly_writeback(pages):
+        if must_wait(pages, ctx, 1 if stuck else 0):
             return report(pages, WAIT_PAGE, now)
         if pages.num[st.CLOCK] >= deadline:
             return report(pages, SLICE, now)
@@ -161,6 +206,7 @@ def start_balance(m, ctx, index):
     ctx[st.X_RECLAIMED] = 0
     ctx[st.X_IN_PASS] = 0
     ctx[st.X_INDEX] = index
+    ctx[st.X_TARGET] = ctx[st.X_LOW] = 0
     ctx[st.X_BOOST_LEFT] = 0
     for z in range(index + 1):
         zone[z, st.KSWAPD_ON] = 1
@@ -179,7 +225,10 @@ def begin_round(m, ctx):
     for z in range(ctx[st.X_INDEX] + 1):
         if pages.zone[z, st.MANAGED] > 0:
             ctx[st.X_TO_RECLAIM] += max(pages.zone[z, st.WMARK_HIGH] + pages.zone[z, st.BOOST], SWAP_CLUSTER_MAX)
-    aged = m.age(m.policy, pages, ctx)
+    aged = 0
+    for v in range(pages.num[st.GROUPS] + 1):
+        ctx[st.X_LRUVEC] = v
+        aged += m.age(m.policy, pages, ctx)
     spend(pages, st.BY_KSWAPD, pages.cost[st.C_DEACTIVATE] * aged + pages.cost[st.C_PASS] * ctx[st.X_PASSED])
     ctx[st.X_PASSED] = 0
     return begin_pass(m, ctx)

@@ -82,9 +82,9 @@ TYPES = 3
 
 # --- proc: columns of one process (int64) ---------------------------------------------------------------------------
 FIRST_PAGE, PROC_PAGES, RSS, SWAPPED, ROW_FIRST, ROWS, SAME_SIZE, RA_PAGE, RA_WINDOW, RA_HITS, VERSIONS, STRIDE = range(12)
-AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM, WALKED = range(12, 21)
-PROC_COLUMNS = 21  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that
-# is locked; WALKED: see models.policies.mglru_walk
+AREA_FIRST, AREAS, OPEN_FIRST, OPENS, FILE_BASE, RSS_FILE, GROUP, LOCKED_FROM, WALKED, CGROUP = range(12, 22)
+PROC_COLUMNS = 22  # ROWS: pages of contents a version, VERSIONS and STRIDE: models.contents.rows; LOCKED_FROM: first virtual page that
+# is locked; WALKED: see models.policies.mglru_walk; CGROUP: its memory cgroup, 0 the root
 
 # --- num: scalars of the memory (int64) -----------------------------------------------------------------------------
 PAGE_SIZE = 0
@@ -140,6 +140,13 @@ SWAP_SHADOW_NODES = 136  # nodes of the swap cache that hold shadows only, which
 STAT_PAGES, NEXT_STAT, SWAP_SHADOW_SCAN = 137, 138, 139  # pages as the shrinker of nodes knows them, until when; where it goes on
 WORKER_SHARE = 140  # 6.12: when each of the others has computed as long as the worker's last run took, ns
 SECOND_DEVICE = 130  # from CLUSTER ... SCAN_SLOT to the same of that device: 144 to 148
+GROUPS = 150  # memory cgroups beside the root; 0: there are none
+ACTING = 151  # the group of the process whose step this is
+SHORT_GROUP = 152  # the group whose limit the last allocation met that failed; 0: memory was short
+OVER_HIGH = 153  # pages charged beyond memory.high since the task last made up for it
+AGE_LRUVEC = 154  # the lruvec by whose age evictions are remembered: that of the reclaimer's target
+POOL_IN_GROUPS = 155  # 1: groups are charged for what the backend holds, as for zswap
+MAKE_DO = 156  # a group's reclaim freed nothing, and there is room for a page: the next allocation has to do with that
 NUMBERS = 160  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
@@ -280,6 +287,10 @@ pages_t = view_of(
         ("opens", Wide),
         ("slab", Wide),
         ("stolen", Wide),  # int64[1 + groups, 2 * groups]: pages freed by each reclaimer, of each group's anonymous memory and files
+        ("frame_group", Links),  # int32[frames, or 1 without cgroups]: memory cgroup of a frame, 0 the root; likewise below
+        ("slot_group", Links),  # int32[slots, or 1]
+        ("cache_group", Links),  # int32[file pages, or 1]: lruvec by whose age an eviction is remembered
+        ("cgroup", Wide),  # int64[1 + cgroups, columns of models.memory.groups]
     ),
 )
 
@@ -382,6 +393,8 @@ X_LRUVEC = 22  # whose lists the pass works on: 0 the root's
 X_INDEX = 23  # highest zone whose pages count; those of zones above it are skipped
 X_OWN = 24  # the policy's own numbers for this pass
 CONTEXT = 48
+X_TARGET = CONTEXT - 3  # the group that is reclaimed; 0: the machine
+X_LOW = CONTEXT - 2  # memory.low: 0 holds, 1 has made the run leave out a group, 2 does not hold
 X_OOM = CONTEXT - 1  # the policy wants a process killed, so that what is young stays
 
 
@@ -397,6 +410,7 @@ Machine = boxed(machine_t, "Machine")
         *(Links, Versions, Table, Table, Links, Wide, Wide, Links, Table, Table, Table, Wide, Wide, Links),
         *(Numbers, Numbers, Numbers, Numbers, Wide, Wide, Wide, Links),
         *(Table, Wide, Links, Table, Wide, Wide, Wide, Wide),
+        *(Links, Links, Links, Wide),
     )
 )
 def make_pages(
@@ -430,6 +444,10 @@ def make_pages(
     opens,
     slab,
     stolen,
+    frame_group,
+    slot_group,
+    cache_group,
+    cgroup,
 ):
     pages = structref.new(pages_owner)
     pages.pte, pages.version, pages.table, pages.frame = pte, version, table, frame
@@ -440,6 +458,7 @@ def make_pages(
     pages.ring, pages.log, pages.hist, pages.window = ring, log, hist, window
     pages.maps, pages.area, pages.cache, pages.leaf, pages.file, pages.opens, pages.slab = maps, area, cache, leaf, file, opens, slab
     pages.stolen = stolen
+    pages.frame_group, pages.slot_group, pages.cache_group, pages.cgroup = frame_group, slot_group, cache_group, cgroup
     return pages
 
 

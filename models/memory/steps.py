@@ -109,6 +109,7 @@ def run_ops(m, stream, now, deadline):
     op is for the caller (OP), from time `now` to about `deadline`; returns a report."""
     pages = m.pages
     num, pte = pages.num, pages.pte
+    num[st.ACTING] = pages.proc[stream.num[S_PROCESS], st.CGROUP]
     ops, page, cpu_ns, own = stream.op, stream.page, stream.cpu_ns, stream.num
     i, end = own[S_CURSOR], own[S_END]
     process = own[S_PROCESS]
@@ -153,6 +154,7 @@ def run_ops(m, stream, now, deadline):
                 i += 1
                 continue
             num[st.CLOCK] = clock
+            num[st.SHORT_GROUP] = 0
             code = fault(m, own, process, p, int64(op))
             accesses = 1
         elif (
@@ -168,10 +170,12 @@ def run_ops(m, stream, now, deadline):
             continue
         elif op <= OP_FWRITE:
             num[st.CLOCK] = clock
+            num[st.SHORT_GROUP] = 0
             code = read_call(m, own, process, page[i]) if op == OP_FREAD else write_call(m, own, process, page[i])
             accesses = ((page[i] >> COUNT_SHIFT) & COUNT_MASK) + 1
         elif op == OP_UNMAP or op == OP_MAP or op == OP_SLAB:
             num[st.CLOCK] = clock
+            num[st.SHORT_GROUP] = 0
             code = DONE
             if op == OP_SLAB:
                 code = slab_op(m, own, page[i], ns)
@@ -191,7 +195,7 @@ def run_ops(m, stream, now, deadline):
         user += ns
         done += accesses
         i += 1
-        if num[st.WAKE] or num[fi.FLUSH] or stop_wanted(pages):
+        if num[st.WAKE] or num[fi.FLUSH] or num[st.OVER_HIGH] or stop_wanted(pages):
             code = WOKE if i < end else DONE
             break
     num[st.CLOCK] = clock

@@ -12,6 +12,17 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import note
+from models.memory.groups import (
+    SHADOW_LRUVEC,
+    SWAP,
+    SWAP_MAX,
+    charge_slot,
+    held_bytes,
+    lruvec_of,
+    may_swap,
+    recount_stored,
+    uncharge_slot,
+)
 from models.memory.slab import add_object, release
 from models.memory.state import machine_t, pages_t
 from models.vmstat import NR_FILE_PAGES, NR_SWAPCACHED, WORKINGSET_NODERECLAIM, WORKINGSET_NODES
@@ -136,6 +147,7 @@ def free_slot(pages, s):
     num, slot, cluster = pages.num, pages.slot, pages.cluster
     slot[s, st.STATE] = st.SLOT_FREE
     slot[s, st.SHADOW] = 0
+    uncharge_slot(pages, s)
     num[st.SWAP_FREE] += 1
     d = device_of(pages, s)
     if d == 0:
@@ -154,10 +166,13 @@ def free_slot(pages, s):
 @compiled(void(machine_t, int64))
 def forget_copy(m, s):
     """What is stored of the slot's content dies."""
-    if m.pages.slot[s, st.HANDLE] == st.ZERO_PAGE:
-        m.pages.slot[s, st.HANDLE] = 0
+    pages = m.pages
+    if pages.slot[s, st.HANDLE] == st.ZERO_PAGE:
+        pages.slot[s, st.HANDLE] = 0
     else:
-        m.invalidate(m.backend, m.pages, s)
+        before = held_bytes(pages, s)
+        m.invalidate(m.backend, pages, s)
+        recount_stored(pages, s, before)
 
 
 @outlined(void(machine_t))
@@ -277,6 +292,19 @@ def take_slot(m):
     return int64(pages.slot_cache[0, num[st.SLOT_CACHE]])
 
 
+@compiled(int64(machine_t, int64))
+def take_slot_for(m, f):
+    """A slot for the page in frame f, charged to its memory cgroup; -1 if there is none, or the group may have no more."""
+    pages = m.pages
+    g = lruvec_of(pages, f)
+    if may_swap(pages, g) == 0:
+        return int64(-1)
+    s = take_slot(m)
+    if s >= 0:
+        charge_slot(pages, g, s)
+    return s
+
+
 @compiled(void(pages_t, int64, int64, int64))
 def enter_swap_cache(pages, f, s, p):
     """Frame f is the swap-cache page of slot s, content of virtual page p."""
@@ -302,11 +330,12 @@ def leave_swap_cache(pages, f):
 
 @compiled(int64(pages_t, int64))
 def take_shadow(pages, s):
-    """The shadow that was left in a slot, as the policy gave it, or -1; it is gone then."""
+    """The shadow that was left in a slot, as the policy gave it and with whose reclaim left it, or -1; it is gone then."""
     slot = pages.slot
     if slot[s, st.SHADOW] == 0:
         return int64(-1)
-    shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | int64(slot[s, st.SHADOW_FLAG])
+    flag = int64(slot[s, st.SHADOW_FLAG])
+    shadow = (int64(slot[s, st.SHADOW]) - 1) << 1 | flag & 1 | flag >> 1 << SHADOW_LRUVEC
     slot[s, st.SHADOW] = 0
     return shadow
 
@@ -327,6 +356,15 @@ def cache_slot(m, f, s):
 def swap_is_full(pages):
     """More than half of the swap space is in use: slots are given up as soon as possible."""
     return 1 if pages.num[st.SWAP_FREE] * 2 < pages.num[st.SWAP_TOTAL] else 0
+
+
+@compiled(int64(pages_t, int64))
+def swap_is_full_for(pages, f):
+    """The same, or more than half of what the memory cgroup of frame f may have."""
+    if swap_is_full(pages):
+        return 1
+    g = lruvec_of(pages, f)
+    return 1 if g > 0 and pages.cgroup[g, SWAP] * 2 >= pages.cgroup[g, SWAP_MAX] else 0
 
 
 @compiled(int64(int64, int64, int64, int64))

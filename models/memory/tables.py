@@ -6,7 +6,8 @@ from numba import int64
 
 from models.jit import compiled
 from models.memory import state as st
-from models.memory.frames import ask_frame, spend
+from models.memory.charge import ask_charged
+from models.memory.frames import spend
 from models.memory.state import pages_t
 from models.vmstat import NR_PAGE_TABLE_PAGES
 
@@ -23,7 +24,7 @@ def add_table_entry(pages, p):
     table = pages.table
     block = table_block(pages, p)
     if table[block, 1] == 0:
-        f = ask_frame(pages, st.TABLE)
+        f = ask_charged(pages, st.TABLE)
         if f < 0:
             return 0
         spend(pages, st.BY_FAULT, pages.cost[st.C_ALLOC] + pages.cost[st.C_CLEAR] * (pages.num[st.PAGE_SIZE] >> 10))

@@ -2,8 +2,8 @@
 
 Four lists, inactive and active for anonymous and file pages.  New anonymous pages enter the inactive list; a page found
 accessed gets a second chance, a page found accessed twice is activated; refaults within the size of the resident set go
-straight to the active list; pages of executable mappings stay active while they are used.  Not modelled: cgroups, per-CPU batches
-of list additions.
+straight to the active list; pages of executable mappings stay active while they are used.  Each memory cgroup has lists of its own
+(a lruvec, models.memory.groups); the root's costs, ages and refaults are those of all.  Not modelled: per-CPU batches of list additions.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import numpy as np
 from numba import int64, void
 
 from models.jit import compiled
+from models.memory import groups as cg
 from models.memory import state as st
 from models.memory.frames import frames_up_to, note, zone_of
 from models.memory.rmap import references
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies.policy import PolicyModule
 from models.vmstat import (
+    NR_FREE_PAGES,
     NR_INACTIVE_ANON,
     PGACTIVATE,
     PGDEACTIVATE,
@@ -35,17 +37,18 @@ from models.vmstat import (
 # lists; vmstat's nr_inactive_anon and the three after it are their sizes
 INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
 LISTS = 4
-HEAD, TAIL = 0, LISTS  # head[HEAD + list], head[TAIL + list]: frame + 1, 0 is empty
+HEAD, TAIL = 0, LISTS  # head[v * HEADS + HEAD + list], likewise TAIL, of lruvec v: frame + 1, 0 is empty
+HEADS = 2 * LISTS
 
-# num
+# num[v * OWN + ...] of lruvec v
 AGE = 0  # nonresident age: evictions and activations
 ANON_COST, FILE_COST = 1, 2
 SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a run of reclaim last ended
-STATS = 8  # sizes of the four lists as of the last flush, then workingset_activate_anon and _file
+STATS = 8  # as of the last flush: sizes of the four lists, then workingset_activate_anon and _file; of the root, those of all
 STATS_ACTIVATE = STATS + LISTS
-NEXT_FLUSH = STATS_ACTIVATE + 2  # simulated ns
+NEXT_FLUSH = STATS_ACTIVATE + 2  # simulated ns; one for all
 ZONE_SIZES = 16  # pages of each zone on each list: ZONE_SIZES + LISTS * zone + list
-NUMBERS = 28
+OWN = 32
 
 # ctx: this pass
 NR, TARGET = st.X_OWN, st.X_OWN + LISTS
@@ -54,6 +57,7 @@ RECLAIMED_BEFORE = st.X_OWN + 9
 MAY_DEACTIVATE = st.X_OWN + 10  # anon, then file
 SLICE_FILE, SLICE_SCANNED, SLICE_RECLAIMED = st.X_OWN + 12, st.X_OWN + 13, st.X_OWN + 14  # the slice given out last, and the sums before it
 AHEAD = st.X_OWN + 15  # pages of a list that are still to be looked at
+FILE_IS_TINY, CACHE_TRIM = st.X_OWN + 16, st.X_OWN + 17
 
 SWAP_CLUSTER_MAX = 32
 DEF_PRIORITY = 12
@@ -63,55 +67,66 @@ AGE_MASK = (1 << 30) - 1
 FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
 
 
-def create(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def create(frames: int, lruvecs: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Empty lists; links live in the frame table."""
-    return np.zeros((1, 1), np.int32), np.zeros(2 * LISTS, np.int32), np.zeros(NUMBERS, np.int64)
+    return np.zeros((1, 1), np.int32), np.zeros(HEADS * lruvecs, np.int32), np.zeros(OWN * lruvecs, np.int64)
+
+
+@compiled(void(policy_t, pages_t, int64, int64, int64, int64))
+def count(policy, pages, v, f, which, change):
+    """The list of lruvec v gets or loses frame f."""
+    pages.vmstat[NR_INACTIVE_ANON + which] += change
+    pages.cgroup[v, cg.LISTED + which] += change
+    policy.num[v * OWN + ZONE_SIZES + LISTS * zone_of(pages, f) + which] += change
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def push_head(policy, pages, f, which):
     frame, head = pages.frame, policy.head
-    first = head[HEAD + which]
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
+    first = head[HEAD + at]
     frame[f, st.NEXT] = first
     frame[f, st.PREV] = 0
     if first > 0:
         frame[first - 1, st.PREV] = f + 1
     else:
-        head[TAIL + which] = f + 1
-    head[HEAD + which] = f + 1
-    pages.vmstat[NR_INACTIVE_ANON + which] += 1
-    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] += 1
+        head[TAIL + at] = f + 1
+    head[HEAD + at] = f + 1
+    count(policy, pages, v, f, which, 1)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def push_tail(policy, pages, f, which):
     frame, head = pages.frame, policy.head
-    last = head[TAIL + which]
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
+    last = head[TAIL + at]
     frame[f, st.PREV] = last
     frame[f, st.NEXT] = 0
     if last > 0:
         frame[last - 1, st.NEXT] = f + 1
     else:
-        head[HEAD + which] = f + 1
-    head[TAIL + which] = f + 1
-    pages.vmstat[NR_INACTIVE_ANON + which] += 1
-    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] += 1
+        head[HEAD + at] = f + 1
+    head[TAIL + at] = f + 1
+    count(policy, pages, v, f, which, 1)
 
 
 @compiled(void(policy_t, pages_t, int64, int64))
 def unlink(policy, pages, f, which):
     frame, head = pages.frame, policy.head
+    v = cg.lruvec_of(pages, f)
+    at = v * HEADS + which
     after, before = frame[f, st.NEXT], frame[f, st.PREV]
     if before > 0:
         frame[before - 1, st.NEXT] = after
     else:
-        head[HEAD + which] = after
+        head[HEAD + at] = after
     if after > 0:
         frame[after - 1, st.PREV] = before
     else:
-        head[TAIL + which] = before
-    pages.vmstat[NR_INACTIVE_ANON + which] -= 1
-    policy.num[ZONE_SIZES + LISTS * zone_of(pages, f) + which] -= 1
+        head[TAIL + at] = before
+    count(policy, pages, v, f, which, -1)
 
 
 @compiled(int64(int64))
@@ -123,7 +138,7 @@ def list_of(flags):
 
 @compiled(void(policy_t, pages_t))
 def flush_stats(policy, pages):
-    """What reclaim's rules of thumb take for the sizes of the lists: a group's statistics as they were last flushed.
+    """What reclaim's rules of thumb take for the sizes of the lists: the cgroups' statistics as they were last flushed, all at once.
 
     6.1 flushes when a pass begins; 6.12 every two seconds (mm/memcontrol.c), so that in between they may be far off.
     """
@@ -137,49 +152,79 @@ def flush_stats(policy, pages):
             num[NEXT_FLUSH] += (1 + (pages.num[st.CLOCK] - num[NEXT_FLUSH]) // FLUSH_PERIOD) * FLUSH_PERIOD
     for which in range(LISTS):
         num[STATS + which] = pages.vmstat[NR_INACTIVE_ANON + which]
-    num[STATS_ACTIVATE] = pages.vmstat[WORKINGSET_ACTIVATE_ANON]
-    num[STATS_ACTIVATE + 1] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + 1]
+    for is_file in range(2):
+        num[STATS_ACTIVATE + is_file] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file]
+    for v in range(1, pages.num[st.GROUPS] + 1):
+        at, group = v * OWN, pages.cgroup[v]
+        for which in range(LISTS):
+            num[at + STATS + which] = group[cg.LISTED + which]
+        for is_file in range(2):
+            num[at + STATS_ACTIVATE + is_file] = group[cg.S_WS_ACTIVATE + is_file]
 
 
-@compiled(int64(policy_t, pages_t, int64, int64))
-def note_cost(policy, pages, is_file, cost):
-    """Charge reclaim's cost to a type of page and let both costs decay (mm/swap.c)."""
-    num = policy.num
-    num[ANON_COST + is_file] += cost
+@compiled(void(policy_t, int64, int64))
+def grow_old(policy, v, n):
+    """The nonresident age of lruvec v, and of the root above it."""
+    policy.num[AGE] += n
+    if v > 0:
+        policy.num[v * OWN + AGE] += n
+
+
+@compiled(void(policy_t, int64, int64, int64))
+def cost_of_lruvec(policy, v, is_file, cost):
+    """Charge reclaim's cost to a type of page of one lruvec, and let both costs decay."""
+    num, at = policy.num, v * OWN
+    num[at + ANON_COST + is_file] += cost
     total = 0
     for which in range(LISTS):
-        total += num[STATS + which]
-    if num[ANON_COST] + num[FILE_COST] > total // 4:
-        num[ANON_COST] //= 2
-        num[FILE_COST] //= 2
+        total += num[at + STATS + which]
+    if num[at + ANON_COST] + num[at + FILE_COST] > total // 4:
+        num[at + ANON_COST] //= 2
+        num[at + FILE_COST] //= 2
+
+
+@compiled(int64(policy_t, int64, int64, int64))
+def note_cost(policy, v, is_file, cost):
+    """Charge reclaim's cost to a type of page of lruvec v and of the root (mm/swap.c)."""
+    if v > 0:
+        cost_of_lruvec(policy, v, is_file, cost)
+    cost_of_lruvec(policy, 0, is_file, cost)
     return 0
 
 
 @compiled(int64(policy_t, pages_t, int64, int64))
 def refault(policy, pages, f, shadow):
-    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large."""
+    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large.
+
+    Age and size are those of the lruvec whose reclaim evicted it; the counters, those of the page's own.
+    """
     num, vmstat = policy.num, pages.vmstat
+    v, by = cg.lruvec_of(pages, f), shadow >> cg.SHADOW_LRUVEC
+    group, at = pages.cgroup[v], by * OWN
     is_file = 1 if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT == st.FILE else 0
     vmstat[WORKINGSET_REFAULT_ANON + is_file] += 1
-    distance = (num[AGE] - (shadow >> 1)) & AGE_MASK
+    group[cg.S_REFAULT + is_file] += 1
+    distance = (num[at + AGE] - (shadow >> 1)) & AGE_MASK
     if pages.num[st.KERNEL_612]:
         flush_stats(policy, pages)
-    size = num[STATS + ACTIVE_FILE]
-    swap = pages.num[st.SWAP_FREE] > 0
+    size = num[at + STATS + ACTIVE_FILE]
+    swap = cg.swap_room(pages, by) > 0
     if is_file == 0:
-        size += num[STATS + INACTIVE_FILE]
+        size += num[at + STATS + INACTIVE_FILE]
     if swap:
-        size += num[STATS + ACTIVE_ANON]
+        size += num[at + STATS + ACTIVE_ANON]
         if is_file == 1:
-            size += num[STATS + INACTIVE_ANON]
+            size += num[at + STATS + INACTIVE_ANON]
     if distance > size:
         return 0
-    num[AGE] += 1
+    grow_old(policy, v, 1)
     vmstat[WORKINGSET_ACTIVATE_ANON + is_file] += 1
+    group[cg.S_WS_ACTIVATE + is_file] += 1
     if shadow & FLAG_BIT == 0:
         return st.ACTIVE
     vmstat[WORKINGSET_RESTORE_ANON + is_file] += 1
-    note_cost(policy, pages, is_file, IO_COST if pages.num[st.KERNEL_612] else 1)
+    group[cg.S_RESTORE + is_file] += 1
+    note_cost(policy, v, is_file, IO_COST if pages.num[st.KERNEL_612] else 1)
     return st.ACTIVE | st.WORKINGSET
 
 
@@ -219,6 +264,14 @@ def check(policy, pages, f):
     return st.ACTIVATE if was_referenced or found > 1 or flags & st.EXECUTABLE else st.KEEP
 
 
+@compiled(void(policy_t, pages_t, int64))
+def count_activation(policy, pages, f):
+    v = cg.lruvec_of(pages, f)
+    pages.vmstat[PGACTIVATE] += 1
+    pages.cgroup[v, cg.S_ACTIVATE] += 1
+    grow_old(policy, v, 1)
+
+
 @compiled(int64(policy_t, pages_t, int64))
 def accessed(policy, pages, f):
     """A system call used the page: unreferenced becomes referenced, referenced and inactive becomes active (mm/swap.c)."""
@@ -231,16 +284,16 @@ def accessed(policy, pages, f):
         flags = flags & ~st.REFERENCED | st.ACTIVE
         frame[f, st.FLAGS] = flags
         push_head(policy, pages, f, list_of(flags))
-        pages.vmstat[PGACTIVATE] += 1
-        policy.num[AGE] += 1
+        count_activation(policy, pages, f)
     return 0
 
 
 @compiled(int64(policy_t, pages_t, int64))
 def evicted(policy, pages, f):
     flagged = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
-    shadow = (policy.num[AGE] & AGE_MASK) << 1 | flagged
-    policy.num[AGE] += 1
+    by = pages.num[st.AGE_LRUVEC]
+    shadow = (policy.num[by * OWN + AGE] & AGE_MASK) << 1 | flagged
+    grow_old(policy, by, 1)
     return shadow
 
 
@@ -259,18 +312,18 @@ def putback(policy, pages, f, verdict):
     flags |= st.LRU
     if verdict == st.ACTIVATE:
         flags |= st.ACTIVE
-        pages.vmstat[PGACTIVATE] += 1
-        policy.num[AGE] += 1
+        count_activation(policy, pages, f)
     frame[f, st.FLAGS] = flags
     push_head(policy, pages, f, list_of(flags))
     return 0
 
 
-@compiled(int64(policy_t, pages_t, int64))
-def inactive_is_low(policy, pages, is_file):
+@compiled(int64(policy_t, pages_t, int64, int64))
+def inactive_is_low(policy, pages, v, is_file):
     """1 if the inactive list is too short against the active one: 1:1 below a GiB, then the square root of ten a GiB."""
-    inactive = policy.num[STATS + 2 * is_file]
-    active = policy.num[STATS + 2 * is_file + 1]
+    at = v * OWN + STATS + 2 * is_file
+    inactive = policy.num[at]
+    active = policy.num[at + 1]
     gib = (inactive + active) * pages.num[st.PAGE_SIZE] >> 30
     ratio = 1
     if gib > 0:
@@ -280,14 +333,15 @@ def inactive_is_low(policy, pages, is_file):
 
 @compiled(int64(policy_t, pages_t, Numbers, int64))
 def next_of(policy, pages, ctx, which):
-    """The last page of a list that belongs to no zone above ctx[X_INDEX], or -1; those passed over go to the list's head.
+    """The last page of the lruvec's list that belongs to no zone above ctx[X_INDEX], or -1; those passed over go to the list's head.
 
     A list is gone through once: ctx[AHEAD] pages of it are still to be seen.
     """
     limit = frames_up_to(pages, ctx[st.X_INDEX])
+    tail = ctx[st.X_LRUVEC] * HEADS + TAIL + which
     while ctx[AHEAD] > 0:
         ctx[AHEAD] -= 1
-        f = int64(policy.head[TAIL + which]) - 1
+        f = int64(policy.head[tail]) - 1
         if f < limit:
             return f
         unlink(policy, pages, f, which)
@@ -301,9 +355,10 @@ def next_of(policy, pages, ctx, which):
 def deactivate(policy, pages, ctx, n, is_file):
     """Move up to n pages from the active tail to the inactive head; returns how many."""
     frame, window = pages.frame, pages.window
-    active = ACTIVE_ANON + 2 * is_file
+    v, active = ctx[st.X_LRUVEC], ACTIVE_ANON + 2 * is_file
+    group = pages.cgroup[v]
     moved, kept = 0, 0
-    ctx[AHEAD] = pages.vmstat[NR_INACTIVE_ANON + active]
+    ctx[AHEAD] = group[cg.LISTED + active]
     passed = ctx[st.X_PASSED]
     while moved + kept < n:
         f = next_of(policy, pages, ctx, active)
@@ -321,9 +376,12 @@ def deactivate(policy, pages, ctx, n, is_file):
         moved += 1
     for i in range(kept):
         push_head(policy, pages, int64(window[i]), active)
-    policy.num[AGE] += kept
-    pages.vmstat[PGREFILL] += moved + kept + ctx[st.X_PASSED] - passed
+    grow_old(policy, v, kept)
+    looked = moved + kept + ctx[st.X_PASSED] - passed
+    pages.vmstat[PGREFILL] += looked
     pages.vmstat[PGDEACTIVATE] += moved
+    group[cg.S_REFILL] += looked
+    group[cg.S_DEACTIVATE] += moved
     return moved + kept
 
 
@@ -331,17 +389,18 @@ def deactivate(policy, pages, ctx, n, is_file):
 def age(policy, pages, ctx):
     """kswapd's background aging: a slice of active anonymous pages while the inactive list is low."""
     ctx[st.X_AGED] = 0
-    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(policy, pages, 0):
+    if pages.num[st.SWAP_TOTAL] > 0 and inactive_is_low(policy, pages, ctx[st.X_LRUVEC], 0):
         ctx[st.X_AGED] = deactivate(policy, pages, ctx, SWAP_CLUSTER_MAX, 0)
     return ctx[st.X_AGED]
 
 
-@compiled(int64(policy_t, pages_t, int64))
-def may_deactivate(policy, pages, is_file):
+@compiled(int64(policy_t, pages_t, int64, int64))
+def may_deactivate(policy, pages, v, is_file):
     """1 if refaults of this type were activated since the last run, or its inactive list is low."""
-    if policy.num[STATS_ACTIVATE + is_file] != policy.num[SEEN_ACTIVATE_ANON + is_file]:
+    at = v * OWN + is_file
+    if policy.num[at + STATS_ACTIVATE] != policy.num[at + SEEN_ACTIVATE_ANON]:
         return 1
-    return inactive_is_low(policy, pages, is_file)
+    return inactive_is_low(policy, pages, v, is_file)
 
 
 @compiled(int64(pages_t))
@@ -359,43 +418,62 @@ def remember_slice(ctx, is_file):
     return 0
 
 
-@compiled(int64(policy_t, pages_t, Numbers))
-def begin(policy, pages, ctx):
-    """How many pages of each list this pass scans: those of the zones up to X_INDEX >> priority, shared by cost and swappiness."""
-    num, vmstat = policy.num, pages.vmstat
+@compiled(void(policy_t, pages_t, Numbers))
+def prepare(policy, pages, ctx):
+    """What holds for a whole pass, by the target's lists and all below it: may active pages be deactivated, is one type alone scanned?"""
+    v, priority, vmstat = ctx[st.X_TARGET], ctx[st.X_PRIORITY], pages.vmstat
     flush_stats(policy, pages)
-    priority = ctx[st.X_PRIORITY]
-    anon_ok = may_deactivate(policy, pages, 0) or ctx[st.X_FORCE] == 1
-    file_ok = may_deactivate(policy, pages, 1) or ctx[st.X_FORCE] == 1
+    anon_ok = may_deactivate(policy, pages, v, 0) or ctx[st.X_FORCE] == 1
+    file_ok = may_deactivate(policy, pages, v, 1) or ctx[st.X_FORCE] == 1
     ctx[MAY_DEACTIVATE] = 1 if anon_ok else 0
     ctx[MAY_DEACTIVATE + 1] = 1 if file_ok else 0
-    inactive_file = vmstat[NR_INACTIVE_ANON + INACTIVE_FILE]
-    files = inactive_file + vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
-    inactive_anon = vmstat[NR_INACTIVE_ANON + INACTIVE_ANON]
+    files = vmstat[NR_INACTIVE_ANON + INACTIVE_FILE] + vmstat[NR_INACTIVE_ANON + ACTIVE_FILE]
+    short = files + vmstat[NR_FREE_PAGES] <= sum_high_marks(pages)
+    tiny = v == 0 and short and not anon_ok and vmstat[NR_INACTIVE_ANON] >> priority > 0
+    ctx[FILE_IS_TINY] = 1 if tiny else 0
+    ctx[CACHE_TRIM] = 1 if policy.num[v * OWN + STATS + INACTIVE_FILE] >> priority > 0 and not file_ok else 0
+
+
+@compiled(int64(policy_t, pages_t, Numbers, int64))
+def size_to_scan(policy, pages, ctx, which):
+    """Pages of the lruvec's list in the zones up to X_INDEX, less what memory.low protects from the machine's reclaim."""
+    v = ctx[st.X_LRUVEC]
+    size = pages.cgroup[v, cg.LISTED + which]
+    for z in range(ctx[st.X_INDEX] + 1, st.ZONES):
+        size -= policy.num[v * OWN + ZONE_SIZES + LISTS * z + which]
+    if v > 0 and ctx[st.X_TARGET] == 0 and ctx[st.X_LOW] < 2:
+        size = cg.protected_scan(pages, v, size)
+    return size
+
+
+@compiled(int64(policy_t, pages_t, Numbers))
+def begin(policy, pages, ctx):
+    """How many pages of each list of a lruvec this pass scans: size >> priority, shared by the target's cost and swappiness."""
+    v, target, priority = ctx[st.X_LRUVEC], ctx[st.X_TARGET], ctx[st.X_PRIORITY]
+    if v == target:
+        prepare(policy, pages, ctx)
     swappiness = pages.num[st.SWAPPINESS]
     # shares in parts of `whole`
     anon, file, whole = int64(1), int64(1), int64(1)
-    if pages.num[st.SWAP_FREE] <= 0 or ctx[st.X_BOOST_LEFT] > 0:
+    if cg.swap_room(pages, v) <= 0 or ctx[st.X_BOOST_LEFT] > 0 or (target > 0 and swappiness == 0):
         anon = 0
     elif priority == 0 and swappiness > 0:
         pass
-    elif files + vmstat[0] <= sum_high_marks(pages) and not anon_ok and inactive_anon >> priority > 0:
+    elif ctx[FILE_IS_TINY]:
         file = 0
-    elif num[STATS + INACTIVE_FILE] >> priority > 0 and not file_ok:
+    elif ctx[CACHE_TRIM]:
         anon = 0
     else:
-        total = num[ANON_COST] + num[FILE_COST]
-        anon_cost, file_cost = total + num[ANON_COST], total + num[FILE_COST]
+        num, at = policy.num, target * OWN
+        total = num[at + ANON_COST] + num[at + FILE_COST]
+        anon_cost, file_cost = total + num[at + ANON_COST], total + num[at + FILE_COST]
         both = anon_cost + file_cost
         anon = swappiness * (both + 1) // (anon_cost + 1)
         file = (200 - swappiness) * (both + 1) // (file_cost + 1)
         whole = anon + file
     for which in range(LISTS):
         share = anon if which < INACTIVE_FILE else file
-        size = vmstat[NR_INACTIVE_ANON + which]
-        for z in range(ctx[st.X_INDEX] + 1, st.ZONES):
-            size -= num[ZONE_SIZES + LISTS * z + which]
-        ctx[NR + which] = (size >> priority) * share // whole
+        ctx[NR + which] = (size_to_scan(policy, pages, ctx, which) >> priority) * share // whole
         ctx[TARGET + which] = ctx[NR + which]
     ctx[LIST_AT] = 0
     ctx[RECLAIMED_BEFORE] = ctx[st.X_RECLAIMED]
@@ -405,10 +483,14 @@ def begin(policy, pages, ctx):
 
 @compiled(int64(policy_t, pages_t, Numbers, int64, int64))
 def isolate_tail(policy, pages, ctx, which, n):
-    """Take up to n pages from a list's tail into pages.window, oldest first; returns how many.  Those passed over count as scanned."""
+    """Take up to n pages from the tail of the lruvec's list into pages.window, oldest first; returns how many.
+
+    Those passed over count as scanned.
+    """
     frame, window, vmstat = pages.frame, pages.window, pages.vmstat
     taken = 0
-    ctx[AHEAD] = vmstat[NR_INACTIVE_ANON + which]
+    group = pages.cgroup[ctx[st.X_LRUVEC]]
+    ctx[AHEAD] = group[cg.LISTED + which]
     passed = ctx[st.X_PASSED]
     while taken < n:
         f = next_of(policy, pages, ctx, which)
@@ -420,6 +502,7 @@ def isolate_tail(policy, pages, ctx, which, n):
         taken += 1
     passed = ctx[st.X_PASSED] - passed
     vmstat[PGSCAN_KSWAPD if ctx[st.X_KSWAPD] == 1 else PGSCAN_DIRECT] += passed
+    group[cg.S_SCAN_KSWAPD if ctx[st.X_KSWAPD] == 1 else cg.S_SCAN_DIRECT] += passed
     vmstat[PGSCAN_ANON + which // 2] += passed
     return taken
 
@@ -459,7 +542,7 @@ def charge_slice(policy, pages, ctx):
         in_vain = ctx[st.X_SCANNED] - ctx[SLICE_SCANNED] - (ctx[st.X_RECLAIMED] - ctx[SLICE_RECLAIMED])
         cost = IO_COST * written + max(in_vain, 0)
     if cost > 0:
-        note_cost(policy, pages, ctx[SLICE_FILE], cost)
+        note_cost(policy, ctx[st.X_LRUVEC], ctx[SLICE_FILE], cost)
     ctx[st.X_STORED_OR_WRITTEN] = ctx[st.X_WRITTEN_FILE] = 0
     return remember_slice(ctx, ctx[SLICE_FILE])
 
@@ -476,7 +559,7 @@ def isolate(policy, pages, ctx):
         if which == LISTS:
             ctx[LIST_AT] = 0
             met = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE] >= ctx[st.X_TO_RECLAIM]
-            first_direct = ctx[st.X_KSWAPD] == 0 and ctx[st.X_PRIORITY] == DEF_PRIORITY
+            first_direct = ctx[st.X_KSWAPD] == 0 and ctx[st.X_TARGET] == 0 and ctx[st.X_PRIORITY] == DEF_PRIORITY
             if met and not first_direct and balance_types(policy, pages, ctx) == 0:
                 return end_pass(policy, pages, ctx)
             continue
@@ -504,8 +587,9 @@ def finish(policy, pages, ctx):
     """
     if pages.num[st.KERNEL_612]:  # whatever is due by the clock
         flush_stats(policy, pages)
-    policy.num[SEEN_ACTIVATE_ANON] = policy.num[STATS_ACTIVATE]
-    policy.num[SEEN_ACTIVATE_FILE] = policy.num[STATS_ACTIVATE + 1]
+    at = ctx[st.X_TARGET] * OWN
+    policy.num[at + SEEN_ACTIVATE_ANON] = policy.num[at + STATS_ACTIVATE]
+    policy.num[at + SEEN_ACTIVATE_FILE] = policy.num[at + STATS_ACTIVATE + 1]
     return 0
 
 

@@ -14,6 +14,7 @@ from numba import int64
 
 from models.jit import compiled
 from models.memory import state as st
+from models.memory.groups import S_ACTIVATE, lruvec_of
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies import mglru_control, mglru_lists
 from models.policies.mglru_control import is_612, refault
@@ -45,7 +46,6 @@ from models.policies.mglru_lists import (
     add,
     base_of,
     generations,
-    lruvec_of,
     place_of,
     take_off,
 )
@@ -130,6 +130,7 @@ def putback(policy, pages, f, verdict):
         return 0
     if verdict == st.ACTIVATE:
         pages.vmstat[PGACTIVATE] += 1
+        pages.cgroup[lruvec_of(pages, f), S_ACTIVATE] += 1
         flags |= st.ACTIVE
     if flags & st.RECLAIM and flags & (st.DIRTY | st.WRITEBACK):
         if flags & st.WORKINGSET:
@@ -191,7 +192,8 @@ def begin(policy, pages, ctx):
     for x in (STARTED, LOOKED, LAST, SWAPPED):
         ctx[x] = 0
     ctx[RECLAIMED_BEFORE], ctx[SEQ_BEFORE] = ctx[st.X_RECLAIMED], policy.num[base + MAX_SEQ]
-    if is_612(policy, pages) and ctx[st.X_PRIORITY] == DEF_PRIORITY and ctx[st.X_TO_RECLAIM] >= BATCH:
+    machine = ctx[st.X_TARGET] == 0 and ctx[st.X_LRUVEC] == 0
+    if machine and is_612(policy, pages) and ctx[st.X_PRIORITY] == DEF_PRIORITY and ctx[st.X_TO_RECLAIM] >= BATCH:
         inactive = pages.vmstat[NR_INACTIVE_FILE] + (pages.vmstat[NR_INACTIVE_ANON] if pages.num[st.SWAP_FREE] > 0 else 0)
         start, goal = int64(-1), ctx[st.X_TO_RECLAIM] - 1
         while inactive > 0:

@@ -11,6 +11,7 @@ from numba import int64, types, void
 
 from models.jit import compiled
 from models.memory import state as st
+from models.memory.groups import S_REFAULT, S_RESTORE, S_WS_ACTIVATE, SHADOW_LRUVEC, lruvec_of
 from models.memory.state import pages_t, policy_t
 from models.policies.mglru_lists import (
     ANON,
@@ -27,7 +28,6 @@ from models.policies.mglru_lists import (
     TIERS,
     VERSION,
     base_of,
-    lruvec_of,
     type_of,
 )
 from models.vmstat import WORKINGSET_ACTIVATE_ANON, WORKINGSET_REFAULT_ANON, WORKINGSET_RESTORE_ANON
@@ -112,9 +112,14 @@ def carry_over(policy, base, kind):
 
 @compiled(int64(policy_t, pages_t, int64))
 def evicted(policy, pages, f):
-    """A page is evicted: counted in its tier.  The shadow: the oldest generation's number, uses, and whether there were any."""
+    """A page is evicted: counted in its tier.  The shadow: the oldest generation's number, uses, and whether there were any.
+
+    It is of the page's own lruvec, whoever reclaims.
+    """
     kind = type_of(int64(pages.frame[f, st.FLAGS]))
-    base = base_of(lruvec_of(pages, f))
+    lruvec = lruvec_of(pages, f)
+    pages.num[st.AGE_LRUVEC] = lruvec
+    base = base_of(lruvec)
     uses = uses_of(policy, pages, f)
     policy.num[base + EVICTED + 4 * kind + tier_of(uses)] += 1
     token = (policy.num[base + MIN_SEQ + kind] & SEQ_MASK) << SEQ_SHIFT | max(uses - 1, 0)
@@ -128,23 +133,30 @@ def refault(policy, pages, f, shadow):
     frame, vmstat = pages.frame, pages.vmstat
     flags = int64(frame[f, st.FLAGS])
     kind = type_of(flags)
-    base = base_of(lruvec_of(pages, f))
+    lruvec = lruvec_of(pages, f)
+    if shadow >> SHADOW_LRUVEC != lruvec:
+        return  # another memory cgroup has it now
+    base, group = base_of(lruvec), pages.cgroup[lruvec]
     later = is_612(policy, pages)
     if later:
         vmstat[WORKINGSET_REFAULT_ANON + kind] += 1
+        group[S_REFAULT + kind] += 1
     token = (shadow & SHADOW_MASK) >> 1
     if token >> SEQ_SHIFT != policy.num[base + MIN_SEQ + kind] & SEQ_MASK:
         return
     if not later:
         vmstat[WORKINGSET_REFAULT_ANON + kind] += 1
+        group[S_REFAULT + kind] += 1
     uses = (token & REFS_MOST) + (shadow & 1)
     policy.num[base + REFAULTED + 4 * kind + tier_of(uses)] += 1
     if later and pages.num[st.IN_FAULT]:
         vmstat[WORKINGSET_ACTIVATE_ANON + kind] += 1
+        group[S_WS_ACTIVATE + kind] += 1
     if pages.num[st.IN_FAULT] or uses >= SATURATED - 1:
         frame[f, st.FLAGS] = flags | st.WORKINGSET
         policy.table[f, REFS] = REFS_MOST
         vmstat[WORKINGSET_RESTORE_ANON + kind] += 1
+        group[S_RESTORE + kind] += 1
 
 
 @compiled(int64(policy_t, pages_t, int64))

@@ -11,6 +11,7 @@ from numba import int64
 from models.jit import compiled, outlined
 from models.memory import state as st
 from models.memory.frames import zone_of
+from models.memory.groups import S_REFILL, S_WS_ACTIVATE, swap_room
 from models.memory.state import Numbers, pages_t, policy_t
 from models.policies.mglru_control import SATURATED, carry_over, choose, is_612, tier_limit, tier_of, uses_of
 from models.policies.mglru_lists import (
@@ -32,6 +33,7 @@ from models.policies.mglru_lists import (
     generations,
     link,
     list_of,
+    lruvec_at,
     next_generation,
     place_of,
     relink,
@@ -53,7 +55,7 @@ PGSKIP_DMA = INDEX["pgskip_dma"]  # and the zones above it
 @compiled(int64(pages_t, Numbers))
 def swappiness_of(pages, ctx):
     """0 if there is no swap to speak of; as low as can be while a watermark boost is reclaimed."""
-    if pages.num[st.SWAP_FREE] < BATCH:
+    if swap_room(pages, ctx[st.X_LRUVEC]) < BATCH:
         return int64(0)
     return min(pages.num[st.SWAPPINESS], 1) if ctx[st.X_BOOST_LEFT] > 0 else pages.num[st.SWAPPINESS]
 
@@ -87,6 +89,7 @@ def sort(policy, pages, base, f, last_tier, highest):
         num[base + PROTECTED + 4 * kind + tier] += 1
         if not is_612(policy, pages):
             pages.vmstat[WORKINGSET_ACTIVATE_ANON + kind] += 1
+            pages.cgroup[lruvec_at(base), S_WS_ACTIVATE + kind] += 1
         return 1
     if zone_of(pages, f) > highest:
         relink(policy, pages, f, next_generation(policy, pages, f), 1)
@@ -145,6 +148,7 @@ def take_batch(policy, pages, ctx, kind, last_tier):
             link(policy, pages, int64(pages.window[PASSED + k]), which, 0)
         pages.vmstat[PGSKIP_DMA + zone] += skipped
     pages.vmstat[PGREFILL] += moved
+    pages.cgroup[lruvec, S_REFILL] += moved
     ctx[st.X_AGED] += moved
     ctx[LAST] = isolated
     return looked if isolated > 0 or looked == LOOKED_AT else int64(0)
@@ -217,10 +221,15 @@ def all_zones_above(pages, high, more):
 
 @compiled(int64(policy_t, pages_t, Numbers))
 def enough(policy, pages, ctx):
-    """1 if the pass may stop before its goal: what was wanted is reclaimed, or the zones are well."""
+    """1 if the pass may stop before its goal: what was wanted is reclaimed, or the zones are well.
+
+    A memory cgroup's own reclaim takes no account of zones; 6.12's never stops early.
+    """
     got = ctx[st.X_RECLAIMED] - ctx[RECLAIMED_BEFORE]
     kswapd = ctx[st.X_KSWAPD]
     if is_612(policy, pages):
+        if ctx[st.X_TARGET] > 0:
+            return 0
         done = got if kswapd else ctx[st.X_RECLAIMED]
         if done >= max(ctx[st.X_TO_RECLAIM], 2):
             return 1
@@ -232,6 +241,8 @@ def enough(policy, pages, ctx):
         aged = policy.num[base_of(ctx[st.X_LRUVEC]) + MAX_SEQ] - ctx[SEQ_BEFORE]
         if aged > 1 or (ctx[st.X_RECLAIMED] >= ctx[st.X_TO_RECLAIM] and ctx[SWAPPED]):
             return 1
+        if ctx[st.X_TARGET] > 0:
+            return 0
     if ctx[st.X_PRIORITY] > DEF_PRIORITY - 2 or not all_zones_above(pages, kswapd, 0):
         return 0
     ctx[st.X_RECLAIMED] += BATCH

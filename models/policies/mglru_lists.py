@@ -15,6 +15,7 @@ from numba import int64, void
 from models.jit import compiled
 from models.memory import state as st
 from models.memory.frames import zone_of
+from models.memory.groups import LISTED, lruvec_of
 from models.memory.state import pages_t, policy_t
 from models.vmstat import NR_INACTIVE_ANON
 
@@ -50,16 +51,16 @@ def tables(frames: int, lruvecs: int = 1) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.zeros((frames, COLUMNS), np.int32), np.zeros(2 * lists, np.int32), num
 
 
-@compiled(int64(pages_t, int64))
-def lruvec_of(pages, f):
-    """Whose lists a frame belongs to."""
-    return int64(0)
-
-
 @compiled(int64(int64))
 def base_of(lruvec):
     """Where a lruvec's numbers begin."""
     return FIRST + lruvec * LRUVEC_NUMBERS
+
+
+@compiled(int64(int64))
+def lruvec_at(base):
+    """The lruvec whose numbers begin there."""
+    return (base - FIRST) // LRUVEC_NUMBERS
 
 
 @compiled(int64(int64))
@@ -93,16 +94,23 @@ def list_of(lruvec, gen, kind, zone):
     return ((lruvec * GENERATIONS + gen) * TYPES + kind) * ZONES + zone
 
 
+@compiled(void(pages_t, int64, int64, int64))
+def count(pages, lruvec, which, change):
+    """So many more pages of a lruvec are of what is called inactive or active (which: as nr_inactive_anon and the three after it)."""
+    pages.vmstat[NR_INACTIVE_ANON + which] += change
+    pages.cgroup[lruvec, LISTED + which] += change
+
+
 @compiled(void(policy_t, pages_t, int64, int64, int64, int64))
 def count_move(policy, pages, base, kind, old, new):
     """A page leaves generation `old` for `new` (-1: none): sizes, and what /proc/vmstat calls active and inactive."""
-    num, vmstat = policy.num, pages.vmstat
+    num = policy.num
     if old >= 0:
         num[base + SIZE + old * TYPES + kind] -= 1
-        vmstat[NR_INACTIVE_ANON + 2 * kind + is_active(policy, base, old)] -= 1
+        count(pages, lruvec_at(base), 2 * kind + is_active(policy, base, old), -1)
     if new >= 0:
         num[base + SIZE + new * TYPES + kind] += 1
-        vmstat[NR_INACTIVE_ANON + 2 * kind + is_active(policy, base, new)] += 1
+        count(pages, lruvec_at(base), 2 * kind + is_active(policy, base, new), 1)
 
 
 @compiled(void(policy_t, pages_t, int64, int64, int64))
@@ -227,22 +235,24 @@ def problems(table: np.ndarray, head: np.ndarray, num: np.ndarray, arrays: Any) 
     zone = present[np.searchsorted(arrays.zone[present, st.FIRST_FRAME], listed, "right") - 1]
     if (table[listed, PLACE] % ZONES != zone).any() or (table[listed, PLACE] // ZONES % TYPES != kind).any():
         bad.append("a page is on a list of another type or zone")
-    for base in range(FIRST, len(num), LRUVEC_NUMBERS):
+    own = arrays.frame_group[listed] if arrays.num[st.GROUPS] else np.zeros(len(listed), int)
+    if (table[listed, PLACE] // (ZONES * TYPES * GENERATIONS) != own).any():
+        bad.append("a page is on a list of another lruvec")
+    for lruvec, base in enumerate(range(FIRST, len(num), LRUVEC_NUMBERS)):
         youngest, oldest = num[base + MAX_SEQ], num[base + MIN_SEQ : base + MIN_SEQ + TYPES]
         if ((youngest - oldest + 1 < LEAST) | (youngest - oldest + 1 > GENERATIONS)).any() or oldest[ANON] > oldest[FILE]:
             bad.append(f"generations {oldest.tolist()} to {youngest}")
-    sizes = np.bincount(gen * TYPES + kind, minlength=GENERATIONS * TYPES)
-    counted = num[FIRST:].reshape(-1, LRUVEC_NUMBERS)[:, SIZE : SIZE + GENERATIONS * TYPES].sum(0)
-    if not np.array_equal(sizes, counted):
-        bad.append(f"generations hold {sizes.tolist()} pages, counted {counted.tolist()}")
+        sizes = np.bincount((gen * TYPES + kind)[own == lruvec], minlength=GENERATIONS * TYPES)
+        counted = num[base + SIZE : base + SIZE + GENERATIONS * TYPES]
+        if not np.array_equal(sizes, counted):
+            bad.append(f"generations hold {sizes.tolist()} pages, counted {counted.tolist()}")
+        for which in range(TYPES):
+            hot = int(sum(sizes[seq % GENERATIONS * TYPES + which] for seq in (youngest, youngest - 1)))
+            rest = int(sizes[which::TYPES].sum()) - hot
+            told = arrays.cgroup[lruvec, LISTED + 2 * which : LISTED + 2 * which + 2].tolist()
+            if told != [rest, hot]:
+                bad.append(f"{rest} inactive and {hot} active pages of type {which}, counted {told}")
     places = np.bincount(table[listed, PLACE], minlength=len(head) // 2)
     if not np.array_equal(places > 0, head[::2] > 0) or not np.array_equal(places > 0, head[1::2] > 0):
         bad.append("a list has no head or no tail, or one that is not its own")
-    for which in range(TYPES):
-        youngest = num[FIRST + MAX_SEQ] % GENERATIONS
-        hot = int(sizes[youngest * TYPES + which] + sizes[(youngest - 1) % GENERATIONS * TYPES + which])
-        rest = int(sizes[which::TYPES].sum()) - hot
-        told = arrays.vmstat[NR_INACTIVE_ANON + 2 * which : NR_INACTIVE_ANON + 2 * which + 2].tolist()
-        if told != [rest, hot]:
-            bad.append(f"{rest} inactive and {hot} active pages of type {which}, counted {told}")
     return bad

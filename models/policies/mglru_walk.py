@@ -14,6 +14,7 @@ from models.jit import compiled, outlined
 from models.memory import file_state as fi
 from models.memory import state as st
 from models.memory.frames import spend
+from models.memory.groups import S_ACTIVATE, lruvec_of
 from models.memory.rmap import area_of, process_of
 from models.memory.state import pages_t, policy_t
 from models.policies.mglru_control import Two, carry_over, is_612
@@ -33,15 +34,17 @@ from models.policies.mglru_lists import (
     ZONES,
     add,
     base_of,
+    count,
     generations,
     list_of,
+    lruvec_at,
     next_generation,
     place_of,
     promote,
     relink,
     take_off,
 )
-from models.vmstat import NR_INACTIVE_ANON, PGACTIVATE
+from models.vmstat import PGACTIVATE
 
 PER_LINE = 8  # page-table entries in a cache line: one young in each makes a table worth walking
 SCRATCH = st.WINDOW - BATCH  # of pages.window
@@ -49,13 +52,18 @@ FEW = 15  # young neighbours below which a task moves each to the head itself
 RAN, KNOWN = 1, 2  # of a process (st.WALKED): it ran since the last walk, a walk has been there
 
 
-@compiled(int64(pages_t, int64, int64, int64))
-def take_young(pages, process, p, swap):
-    """Clear the accessed bit of virtual page p; its frame if it was set and says something, else -1.  swap: anonymous pages count."""
+@compiled(int64(pages_t, int64, int64, int64, int64))
+def take_young(pages, lruvec, process, p, swap):
+    """Clear the accessed bit of virtual page p of a lruvec; its frame if it was set and says something, else -1.
+
+    swap: anonymous pages count.
+    """
     entry = int64(pages.pte[p])
     if entry <= 0 or entry & st.PTE_ACCESSED == 0:
         return int64(-1)
     f = entry >> st.PTE_SHIFT
+    if lruvec_of(pages, f) != lruvec:
+        return int64(-1)
     flags = int64(pages.frame[f, st.FLAGS])
     if flags >> st.KIND_SHIFT == st.FILE:
         where = area_of(pages, process, p)
@@ -69,15 +77,15 @@ def take_young(pages, process, p, swap):
     return f
 
 
-@compiled(int64(policy_t, pages_t, int64, int64, int64, int64))
-def walk_table(policy, pages, process, block, swap, youngest):
+@compiled(int64(policy_t, pages_t, int64, int64, int64, int64, int64))
+def walk_table(policy, pages, lruvec, process, block, swap, youngest):
     """Clear the accessed bits of one page table; 1 if there is a young entry in each cache line of it on average."""
     proc, per = pages.proc[process], pages.num[st.PAGES_PER_TABLE]
     low = block * per
     high = min(low + per, proc[st.FIRST_PAGE] + proc[st.PROC_PAGES])
     young = 0
     for p in range(low, high):
-        f = take_young(pages, process, p, swap)
+        f = take_young(pages, lruvec, process, p, swap)
         if f >= 0:
             promote(policy, pages, f, place_of(youngest))
             young += 1
@@ -96,26 +104,33 @@ def walk_process(policy, pages, base, process, force, swap, youngest):
     for block in range(first, last + 1):
         if table[block, 0] == 0 or (filtered and not table[block, st.WORTH] & now):
             continue
-        if walk_table(policy, pages, process, block, swap, youngest):
+        if walk_table(policy, pages, lruvec_at(base), process, block, swap, youngest):
             table[block, st.WORTH] |= later
     return 0
 
 
-@compiled(int64(policy_t, pages_t, int64))
-def clear_filter(policy, pages, youngest):
-    """Forget which tables are worth walking when `youngest` is the youngest generation."""
-    for block in range(pages.table.shape[0]):
-        pages.table[block, st.WORTH] &= ~(1 << (youngest & 1))
+@compiled(int64(pages_t, int64, int64))
+def clear_filter(pages, lruvec, youngest):
+    """Forget which tables of a lruvec's processes are worth walking when `youngest` is the youngest generation."""
+    proc, per = pages.proc, pages.num[st.PAGES_PER_TABLE]
+    for process in range(proc.shape[0]):
+        if proc[process, st.CGROUP] == lruvec:
+            first = proc[process, st.FIRST_PAGE]
+            for block in range(first // per, (first + proc[process, st.PROC_PAGES] - 1) // per + 1):
+                pages.table[block, st.WORTH] &= ~(1 << (youngest & 1))
     return 0
 
 
 @outlined(int64(policy_t, pages_t, int64, int64))
 def walk(policy, pages, base, swap):
-    """Walk the page tables of all processes that ran since the last walk and hold at least 64 pages."""
+    """Walk the page tables of all the lruvec's processes that ran since the last walk and hold at least 64 pages."""
     num, proc = policy.num, pages.proc
+    lruvec = lruvec_at(base)
     youngest = num[base + MAX_SEQ]
     force, cleared = 0, 0
     for process in range(proc.shape[0]):
+        if proc[process, st.CGROUP] != lruvec:
+            continue
         was = proc[process, st.WALKED]
         if was & KNOWN == 0:
             force = 1  # it is new: all of its tables
@@ -126,7 +141,7 @@ def walk(policy, pages, base, swap):
         if not cleared:
             cleared = 1
             num[base + FILTERS] |= 1 << (youngest + 1 & 1)
-            clear_filter(policy, pages, youngest + 1)
+            clear_filter(pages, lruvec, youngest + 1)
         walk_process(policy, pages, base, process, force, swap, youngest)
     return 0
 
@@ -151,12 +166,12 @@ def fold(policy, pages, lruvec, kind, swap):
 @compiled(int64(policy_t, pages_t, int64))
 def new_youngest(policy, pages, base):
     """A new youngest generation begins; the second youngest before it is no longer reported as active."""
-    num, vmstat = policy.num, pages.vmstat
+    num, lruvec = policy.num, lruvec_at(base)
     before, new = place_of(num[base + MAX_SEQ] - 1), place_of(num[base + MAX_SEQ] + 1)
     for kind in range(TYPES):
         less = num[base + SIZE + before * TYPES + kind] - num[base + SIZE + new * TYPES + kind]
-        vmstat[NR_INACTIVE_ANON + 2 * kind] += less
-        vmstat[NR_INACTIVE_ANON + 2 * kind + 1] -= less
+        count(pages, lruvec, 2 * kind, less)
+        count(pages, lruvec, 2 * kind + 1, -less)
     num[base + BORN + new] = pages.num[st.CLOCK]
     num[base + MAX_SEQ] += 1
     return 0
@@ -180,6 +195,7 @@ def pull_in(policy, pages, f, gen):
     pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.ACTIVE
     add(policy, pages, f, 0)
     pages.vmstat[PGACTIVATE] += 1
+    pages.cgroup[lruvec_of(pages, f), S_ACTIVATE] += 1
     return gen
 
 
@@ -218,7 +234,7 @@ def look_around(policy, pages, base, process, p):
     later = is_612(policy, pages)
     young, found = 0, 0
     for q in range(start, end):
-        f = take_young(pages, process, q, 1)
+        f = take_young(pages, lruvec_at(base), process, q, 1)
         if f < 0:
             continue
         young += 1

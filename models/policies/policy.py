@@ -13,11 +13,15 @@ from typing import Any, NamedTuple
 class PolicyModule(NamedTuple):
     """What a policy module offers.
 
-    create(frames, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python
-    insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave, or -1
+    create(frames, lruvecs=1, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python; lruvecs: sets of lists, the
+                                                   root's and one a memory cgroup (models.memory.groups.lruvec_of a frame,
+                                                   ctx[X_LRUVEC] of a pass).  One without that argument cannot be used with cgroups
+    insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave (below 2^31), from
+                                                   bit 32 on the lruvec of num[AGE_LRUVEC] then; or -1
     remove(policy, pages, frame) -> 0              off the lists: unmapped, freed
     check(policy, pages, frame) -> verdict         of an isolated page: KEEP, ACTIVATE, RECLAIM_IT or, if clean, RECLAIM_CLEAN
-    evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim
+    evicted(policy, pages, frame) -> shadow >= 0   the page is being freed by reclaim, of lruvec num[AGE_LRUVEC] and below; it may
+                                                   set that to what its shadow is of
     putback(policy, pages, frame, verdict) -> 0    an isolated page stays; ROTATE: a listed page is to go first
     begin(policy, pages, ctx) -> 0                 a reclaim pass at ctx[X_PRIORITY] begins
     isolate(policy, pages, ctx) -> n               up to 64 candidates into pages.window; 0: only aging was done; -1: pass over.

@@ -11,17 +11,16 @@ from simpy import Event
 from models.memory import state as st
 from models.memory.frames import drain_if_short
 from models.memory.latency import bin_of
-from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
-from models.memory.rounds import direct_step, nearly_empty, reclaimable, start_direct
+from models.memory.rounds import nearly_empty, reclaimable
 from models.vmstat import ALLOCSTALL_MOVABLE, PGSCAN_DIRECT_THROTTLE
 from sim.actors.cpus import Steps
+from sim.actors.groups import BATCH, TICK, reclaim
 from sim.actors.kswapd import MAX_FAILURES
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
     from sim.vm import Vm
 
-TICK = 4_000_000  # a jiffy at HZ=250
 MAX_LOOPS = 16  # MAX_RECLAIM_RETRIES
 
 
@@ -40,14 +39,17 @@ class DirectReclaim:
         """Reclaim for one allocation."""
         vm = self.vm
         began = int(vm.env.now)
-        vm.psi.change(memstall=1, memstall_running=1)
+        self.task.psi.change(memstall=1, memstall_running=1)
         yield from self._throttle()
         vm.vmstat[ALLOCSTALL_MOVABLE] += 1
-        freed = yield from self._try(force=False)
+        freed = yield from self._try()
         if not freed and self.ctx[st.X_SKIPPED]:
             vm.vmstat[ALLOCSTALL_MOVABLE] += 1
             freed = yield from self._try(force=True)
-        vm.psi.change(memstall=-1, memstall_running=-1)
+        if not freed and self.ctx[st.X_LOW]:
+            vm.vmstat[ALLOCSTALL_MOVABLE] += 1
+            freed = yield from self._try(low=True)
+        self.task.psi.change(memstall=-1, memstall_running=-1)
         stall = int(vm.env.now) - began
         vm.arrays.hist[st.H_STALL, bin_of(stall)] += 1
         self.loops = 0 if freed else self.loops + 1
@@ -69,36 +71,17 @@ class DirectReclaim:
             vm.kswapd.wake()
             vm.vmstat[PGSCAN_DIRECT_THROTTLE] += 1
             vm.cpus.release(self.task)
-            vm.psi.change(running=-1, memstall_running=-1)
+            self.task.psi.change(running=-1, memstall_running=-1)
             yield vm.kswapd.next_progress() | vm.env.timeout(TICK)
             yield from vm.cpus.acquire(self.task)
-            vm.psi.change(running=1, memstall_running=1)
+            self.task.psi.change(running=1, memstall_running=1)
             if vm.num[st.KSWAPD_AWAKE] == 0:
                 return
 
-    def _try(self, force: bool) -> Generator[Event, Any, int]:
+    def _try(self, force: bool = False, low: bool = False) -> Generator[Event, Any, int]:
         """Passes of rising urgency until 32 pages are free; returns the pages freed."""
-        vm, ctx, machine = self.vm, self.ctx, self.vm.machine
-        env, cpus = vm.env, vm.cpus
-        start_direct(machine, ctx, int(force))
-        code = SLICE
-        while code != DONE and not self.task.killed:
-            now = int(env.now)
-            step = direct_step(machine, ctx, now, cpus.deadline(self.task, now), cpus.stretch())
-            code = step & CODE_MASK
-            crowded = None  # the device that this step's requests have filled up
-            if step & SIGNALS or vm.after_every_step is not None:
-                vm.after_step(step, now)
-                crowded = vm.crowded
-            yield env.timeout(step >> STEP_SHIFT)
-            while crowded is not None and crowded.full and not self.task.killed:
-                yield from self.task.wait_for(crowded.room(), memory=1, iowait=1)
-            if cpus.ready and cpus.turn_over(self.task):
-                yield from cpus.rotate(self.task)
-            if code == WAIT_PAGE:
-                yield from self.task.sleep(TICK, memory=True)
-        freed = int(ctx[st.X_RECLAIMED])
+        freed = yield from reclaim(self.vm, self.task, self.ctx, 0, BATCH, force, low)
         if freed:
-            drain_if_short(vm.pages)
-            vm.num[st.KSWAPD_FAILURES] = 0
+            drain_if_short(self.vm.pages)
+            self.vm.num[st.KSWAPD_FAILURES] = 0
         return freed

@@ -78,7 +78,8 @@ class Kreclaimd(Actor):
             yield from vm.cpus.acquire(self)
             before = int(self.num[cold.STORED])
             yield from self._steps(lambda now, until: cold.scan_step(vm.machine, self.age, self.num, self.hist, now, until))
-            if self.threshold:
+            self._choose()
+            if self.num[cold.THRESHOLD]:
                 yield from self._steps(lambda now, until: cold.store_step(vm.machine, self.age, self.num, now, until))
             vm.cpus.release(self)
             vm.psi.change(running=-1)
@@ -101,6 +102,9 @@ class Kreclaimd(Actor):
                 yield env.timeout(step >> STEP_SHIFT)
             if code != DONE and cpus.ready and cpus.turn_over(self):
                 yield from cpus.rotate(self)
+
+    def _choose(self) -> None:
+        """Between scan and stores: the threshold is what it was set to."""
 
     def _far(self) -> int:
         """Pages that are in the backend and not in memory too."""

@@ -1,4 +1,4 @@
-"""Pressure stall information (Linux 6.1 kernel/sched/psi.c), for the whole VM as one group.
+"""Pressure stall information (Linux 6.1 kernel/sched/psi.c), for the whole VM as one group, and for each memory cgroup.
 
 some: at least one task is stalled on the resource; full: no task makes progress because of it.  Linux weighs CPUs by their
 non-idle time; here the VM is one domain, as psi's own documentation describes the states.
@@ -78,3 +78,25 @@ class Psi:
     def announce(self, at: int, running: int, iowait: int, memstall: int) -> None:
         """A task will change its state at time `at`."""
         heappush(self.announced, (at, running, iowait, memstall))
+
+
+class PsiPair:
+    """The VM's pressure and a cgroup's: what one of its tasks does counts in both."""
+
+    def __init__(self, vm: Psi, group: Psi) -> None:
+        self.both = (vm, group)
+
+    def change(self, running: int = 0, iowait: int = 0, memstall: int = 0, memstall_running: int = 0) -> None:
+        """As of Psi."""
+        for psi in self.both:
+            psi.change(running, iowait, memstall, memstall_running)
+
+    def solo_read(self, computed: int, end: int, memory: int) -> None:
+        """As of Psi."""
+        for psi in self.both:
+            psi.solo_read(computed, end, memory)
+
+    def announce(self, at: int, running: int, iowait: int, memstall: int) -> None:
+        """As of Psi."""
+        for psi in self.both:
+            psi.announce(at, running, iowait, memstall)

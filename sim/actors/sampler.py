@@ -14,6 +14,7 @@ from models.memory import state as st
 from models.memory.throttle import set_thresholds
 from models.vmstat import ALLOCSTALL_MOVABLE, INDEX, NR_DIRTY_BACKGROUND_THRESHOLD, NR_DIRTY_THRESHOLD
 from sim.actors.cpus import Steps
+from sim.collect_groups import group_columns, group_values
 from sim.identities import check_identities
 from sim.metrics import OWN_COLUMNS
 
@@ -128,7 +129,7 @@ class Sampler:
         self.tally, self.clean_tally = Tally(page_size), Tally(page_size)
         self.has_clean = bool(vm.num[fi.CLEAN_CACHE])
         self.warm_up = 0  # the tallies are taken from here on, ns
-        self.columns: tuple[str, ...] = ("time_s", *GAUGES, *COUNTERS, *OWN, *device_columns(list(vm.disks)))
+        self.columns: tuple[str, ...] = ("time_s", *GAUGES, *COUNTERS, *OWN, *device_columns(list(vm.disks)), *group_columns(vm))
         self._vmstat = np.array([INDEX[name] for name in (*GAUGES, *COUNTERS)])
         self._clean_places = clean_places(vm) if self.has_clean else []
         self._rows = np.zeros((FIRST_ROWS, len(self.columns)))
@@ -179,8 +180,11 @@ class Sampler:
         own = 1 + len(self._vmstat)
         row[1:own] = self._counters()
         row[own : own + len(OWN)] = self._own(now)
+        groups = own + len(OWN) + len(DEVICE) * len(vm.disks)
         if vm.disks:
-            row[own + len(OWN) :] = [value for disk in vm.disks.values() for value in device_values(disk)]
+            row[own + len(OWN) : groups] = [value for disk in vm.disks.values() for value in device_values(disk)]
+        if vm.groups is not None:
+            row[groups:] = group_values(vm)
         self._used += 1
         check_identities(vm)
 

@@ -43,7 +43,9 @@ from models.workloads.stream import EXIT, MAP, SLEEP, SPAWN, UNMAP, WAIT, WRITE,
 from sim.actors.cpus import Actor, Steps
 from sim.actors.direct import DirectReclaim
 from sim.actors.file_ops import advise, delete_file, sync_files, unmount
-from sim.actors.oom import kill_one
+from sim.actors.groups import GroupReclaim
+from sim.actors.oom import kill_in_group, kill_one
+from sim.actors.psi import Psi, PsiPair
 from sim.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,7 +82,16 @@ class Task(Actor):
         self.parent: Task | None = None
         self.child_ended: Event | None = None  # triggered at the next end of a child, where this task waits for one
         self.nap: Event | None = None  # what a sleeping or waiting task hangs on
+        number_of_group = int(vm.arrays.proc[number, st.CGROUP])
+        self.cgroup = vm.groups.of(number_of_group) if vm.groups is not None else None
+        self.psi: Psi | PsiPair = vm.psi
+        if self.cgroup is not None:
+            self.psi = PsiPair(vm.psi, self.cgroup.psi)
+            self.cgroup.tasks.append(self)
         self.reclaim = DirectReclaim(vm, self)
+        self.limits = GroupReclaim(vm, self, int(self.reclaim.ctx[st.X_WHO]))
+        self.short = 0  # the group whose memory.max the last allocation met that failed
+        self.owed = 0  # pages charged beyond memory.high for which it has yet to reclaim
         self.stuck_at = (-1, -1)  # the access that reclaim was last needed for
 
     @property
@@ -97,7 +108,7 @@ class Task(Actor):
     def run(self) -> Steps:
         """The whole life: all chunks, then exit."""
         vm = self.vm
-        vm.psi.change(running=1)
+        self.psi.change(running=1)
         yield from vm.cpus.acquire(self)
         for chunk in self._chunks():
             yield from self._chunk(chunk)
@@ -107,7 +118,7 @@ class Task(Actor):
             self.status = "done"
             yield from self._exit()
         vm.cpus.release(self)
-        vm.psi.change(running=-1)
+        self.psi.change(running=-1)
         self.finished = int(vm.env.now)
         self.ended.succeed()
         waiting = self.parent.child_ended if self.parent is not None else None
@@ -146,6 +157,10 @@ class Task(Actor):
         machine, cpus, env = vm.machine, vm.cpus, vm.env
         code = -1
         while code != DONE:
+            if self.owed:
+                yield from self._pay()
+                if self.killed:
+                    return
             now = int(env.now)
             step = run_ops(machine, stream, now, cpus.deadline(self, now))
             code = step & CODE_MASK
@@ -154,13 +169,15 @@ class Task(Actor):
                 code = step & CODE_MASK
                 if now > env.now:  # nothing else was to happen up to here
                     yield env.timeout(now - int(env.now))
+            if vm.groups is not None:
+                self._look_at_limits()
             if step & SIGNALS or vm.after_every_step is not None:
                 vm.after_step(step, now)
             if code == WAIT_READ and not cpus.ready:
                 event = self._leave_for_read(now, step >> STEP_SHIFT)
                 if event is not None:
                     yield event
-                    vm.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
+                    self.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
                     if not cpus.resume(self):
                         yield from cpus.acquire(self)
                     if self.was_killed():
@@ -172,13 +189,15 @@ class Task(Actor):
                 yield from cpus.rotate(self)
             if self.killed:
                 return
-            if code == NEED_RECLAIM:
+            if code == NEED_RECLAIM and self.short:
+                yield from self._make_room()
+            elif code == NEED_RECLAIM:
                 yield from self._reclaim()
             elif code == WAIT_READ or code == WAIT_PAGE:
                 event = self._leave_for_read(int(env.now), 0)
                 if event is not None:
                     yield event
-                    vm.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
+                    self.psi.change(1, -1, -int(own[S_WAIT_MEMORY]))
                     yield from cpus.acquire(self)
             elif code == THROTTLE:
                 yield from self.sleep(int(own[S_PAUSE]), iowait=True)
@@ -210,6 +229,29 @@ class Task(Actor):
         """Whether the OOM killer has struck, at whatever yield."""
         return self.killed
 
+    def _look_at_limits(self) -> None:
+        """What the step that just ended says of the limits of cgroups."""
+        num = self.vm.num
+        self.short = int(num[st.SHORT_GROUP])
+        if num[st.OVER_HIGH]:
+            self.owed += int(num[st.OVER_HIGH])
+            num[st.OVER_HIGH] = 0
+
+    def _make_room(self) -> Steps:
+        """An allocation met a group's memory.max."""
+        groups = self.vm.groups
+        group = groups.of(self.short) if groups is not None else None
+        assert group is not None
+        room = yield from self.limits.make_room(group)
+        if not room and not self.killed:
+            kill_in_group(self.vm, group)
+
+    def _pay(self) -> Steps:
+        """Reclaim for what was charged beyond memory.high, before the program goes on."""
+        charged, self.owed = self.owed, 0
+        if self.cgroup is not None:
+            yield from self.limits.over_high(self.cgroup, charged)
+
     def _reclaim(self) -> Steps:
         place = int(self.own[S_ACCESSES]), int(self.own[S_CALL])
         if place != self.stuck_at:  # an allocation in between succeeded
@@ -229,7 +271,7 @@ class Task(Actor):
         event = vm.read_of(int(own[S_WAIT_SLOT]))
         if event is not None:
             vm.cpus.leave(self, now + ns)
-            vm.psi.announce(now + ns, -1, 1, int(own[S_WAIT_MEMORY]))
+            self.psi.announce(now + ns, -1, 1, int(own[S_WAIT_MEMORY]))
         return event
 
     def sleep(self, ns: int, memory: bool = False, iowait: bool = False) -> Steps:
@@ -240,11 +282,11 @@ class Task(Actor):
         """Off the CPU until an event, or until the task is killed."""
         vm = self.vm
         vm.cpus.release(self)
-        vm.psi.change(running=-1, iowait=iowait, memstall_running=-memory)
+        self.psi.change(running=-1, iowait=iowait, memstall_running=-memory)
         self.nap = vm.env.event()
         yield until | self.nap
         self.nap = None
-        vm.psi.change(running=1, iowait=-iowait, memstall_running=memory)
+        self.psi.change(running=1, iowait=-iowait, memstall_running=memory)
         yield from vm.cpus.acquire(self)
 
     def _do_op(self, op: int, page: int, value: int) -> Generator[Event, Any, bool]:

@@ -208,6 +208,28 @@ def _time_or(settings: Any, name: str, default: str) -> int | None:
     return None if value == "never" else _time(value)
 
 
+def _cgroups(config: Any) -> Iterator[Problem]:
+    groups = _get(config, "cgroups")
+    names = list(groups) if isinstance(groups, Mapping) else []
+    workloads = _get(config, "workloads")
+    for index, workload in enumerate(workloads if isinstance(workloads, list) else []):
+        wanted = _get(workload, "cgroup")
+        if isinstance(wanted, str) and wanted not in names:
+            expected = f"a name from `cgroups`: {one_of(names)}" if names else "a name from `cgroups`; there are none, add `cgroups:`"
+            yield Problem(("workloads", index, "cgroup"), show(wanted), expected, nearest(wanted, names))
+    backend = _kind(_get(config, "backend")) or "none"
+    for name in names:
+        group = groups[name]
+        for key in ("memory.zswap.max", "memory.zswap.writeback"):
+            value = _get(group, key)
+            if value not in (None, "max", True) and backend != "zswap":
+                yield Problem(("cgroups", name, key), show(value), f"a backend that it limits: zswap; this one is {backend}", at_key=True)
+        if _kind(_get(group, "controller")) == "cold-age" and (backend == "none" or _clean_only(config)):
+            yield Problem(
+                ("cgroups", name, "controller"), "cold-age", "a backend that takes swapped pages (backend: zcache), or another controller"
+            )
+
+
 def _fleet(config: Any) -> Iterator[Problem]:
     if _get(config, "fleet") is not None and _get(config, "sweep") is not None:
         yield Problem(("sweep",), "a sweep beside a fleet", "one of the two; fleet.settings varies keys too", at_key=True)
@@ -245,5 +267,5 @@ def _zram(config: Any) -> Iterator[Problem]:
 
 def across(config: Any) -> list[Problem]:
     """Everything that does not fit together in a configuration, finished or not."""
-    every = (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep, _cold_age, _fleet, _zram)
+    every = (_machine, _swap, _filesystem, _workloads, _times, _replications, _sweep, _cold_age, _cgroups, _fleet, _zram)
     return [problem for check in every for problem in check(config)]

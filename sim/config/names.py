@@ -22,6 +22,7 @@ NOUNS = {
     "contents": "page contents",
     "workloads": "workload",
     "lifetimes": "lifetime",
+    "controllers": "controller",
 }
 FOLDERS = tuple(NOUNS)
 _WIDEST = 90  # characters of a description that the columns make room for

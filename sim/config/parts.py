@@ -377,7 +377,15 @@ class Lifetime(Part):
     folder: ClassVar[str] = "lifetimes"
 
 
-PARTS: Mapping[str, type[Part]] = {cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime)}
+class Controller(Part):
+    """What reclaims in a memory cgroup before it is full: a name from models/controllers."""
+
+    folder: ClassVar[str] = "controllers"
+
+
+PARTS: Mapping[str, type[Part]] = {
+    cls.folder: cls for cls in (Policy, Backend, Device, Allocator, Compressor, Contents, Pattern, Lifetime, Controller)
+}
 
 
 def part_class(folder: str) -> type[Part]:

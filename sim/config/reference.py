@@ -223,7 +223,7 @@ def _special_schema(name: str, annotation: Any) -> dict[str, Any]:
         inner = _folder_schema(found.folder, found.common)
     else:
         inner = {"$ref": f"#/$defs/{found.folder}"}
-    if name == "devices":
+    if name in ("devices", "cgroups"):
         return {"type": "object", "additionalProperties": inner}
     if isinstance(annotation, type):
         return inner

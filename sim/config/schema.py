@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from models.memory.settings import COSTS, SCHEDULER, SYSCTL
 from models.registry import REQUIRED, Option
 from sim.config import checks
+from sim.config.cgroups import CgroupSection as CgroupSection
 from sim.config.installed import installed
 from sim.config.names import registry
 from sim.config.parts import Backend, Device, Key, Part, Policy, Settings
@@ -227,6 +228,7 @@ class Workload(Part):
         Option(
             "oom_score_adj", "int", "1/1000 of memory", 0, "how ready the OOM killer is to end it; -1000: never", "proc(5)", -1000, 1000
         ),
+        Option("cgroup", "str", "", None, "memory cgroup of `cgroups` that it runs in; none = the root"),
     )
 
     if TYPE_CHECKING:
@@ -239,6 +241,7 @@ class Workload(Part):
             contents: Part | str | Mapping[str, Any] | None = None,
             start: int | str = 0,
             oom_score_adj: int = 0,
+            cgroup: str | None = None,
             **options: Any,
         ) -> None: ...
 
@@ -270,6 +273,12 @@ class Workload(Part):
     def oom_score_adj(self) -> int:
         """-1000 .. 1000."""
         return int(self.options["oom_score_adj"])
+
+    @property
+    def cgroup(self) -> str | None:
+        """The memory cgroup that it runs in; None: the root."""
+        name = self.options["cgroup"]
+        return None if name is None else str(name)
 
 
 class Config(Section):
@@ -313,6 +322,7 @@ class Config(Section):
     filesystem: FilesystemSection = as_written({})
     backend: BackendName = as_written("none")
     workloads: Annotated[list[Workload], Field(min_length=1)]
+    cgroups: dict[Annotated[str, AfterValidator(part_name)], CgroupSection] = {}
     costs: Annotated[dict[str, Any], Settings(COSTS)] = {}
     output: Output = as_written({})
     sweep: Sweep | None = None
@@ -364,7 +374,7 @@ class Config(Section):
 
     def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """Every part with its path, nested ones too."""
-        yield from parts_of({name: getattr(self, name) for name in ("reclaim", "devices", "backend", "workloads")})
+        yield from parts_of({name: getattr(self, name) for name in ("reclaim", "devices", "backend", "workloads", "cgroups")})
 
     def input_files(self) -> list[Path]:
         """Every file and folder whose content decides the results (settings that are paths, plug-ins), sorted."""

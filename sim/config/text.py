@@ -25,6 +25,7 @@ PLACES = {
     "contents": "`workloads[].contents`, and `sizes[]` of the [bench](allocator-bench.md)",
     "workloads": "`workloads[]`, and the parts of phases and mix",
     "lifetimes": "`lifetimes[]` of the [bench](allocator-bench.md)",
+    "controllers": "`cgroups.NAME.controller`",
 }
 
 

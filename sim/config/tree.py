@@ -180,11 +180,13 @@ _WHOLE = (
 
 
 def split_key(text: str) -> tuple[str, ...]:
-    """A dotted key's parts; below the places whose keys have dots themselves (sysctls), the rest is one key."""
+    """A dotted key's parts; below the places whose keys have dots themselves (sysctls, limits of cgroups), the rest is one key."""
     parts = tuple(text.split("."))
     for place in _WHOLE:
         if len(parts) > len(place) and all(want in ("*", part) for want, part in zip(place, parts, strict=False)):
             return (*parts[: len(place)], ".".join(parts[len(place) :]))
+    if parts[0] == "cgroups" and parts[2:3] == ("memory",):
+        return (*parts[:2], ".".join(parts[2:]))
     return parts
 
 
