@@ -8,6 +8,8 @@ from models.memory import state as st
 from models.memory.frames import TOP
 from models.memory.rmap import add_mapping
 from models.policies import linux_lru as lru
+from models.policies import linux_lru_lists as lru_lists
+from models.policies import linux_lru_pages as pagelru
 from models.vmstat import INDEX, NR_INACTIVE_ANON
 from models.workloads.stream import Area, File
 from sim.build_files import FilePlan
@@ -32,7 +34,7 @@ class Both:
         self.span = pages
         self.vm = make_vm(make_plan([mapping], swappiness=swappiness, files=((file,),)), check=False)
         self.a, self.pages = self.vm.arrays, self.vm.pages
-        table, head, num = lru.create(len(self.a.frame))
+        table, head, num = lru_lists.create(len(self.a.frame))
         self.policy, self.head, self.num = st.make_policy(table, head, num), head, num
         self.twin = LinuxLru(4096, swappiness, int(self.a.zone[:, st.WMARK_HIGH].sum()))
         self.twin.free = int(self.vm.vmstat[0])
@@ -64,36 +66,36 @@ class Both:
 
     def mark_accessed(self, page: int) -> None:
         """A system call uses the page."""
-        lru.accessed(self.policy, self.pages, page)
+        pagelru.accessed(self.policy, self.pages, page)
         self.twin.mark_accessed(page)
 
     def insert(self, page: int, shadow: tuple[int, bool] | None = None, is_file: bool = False, executable: bool = False) -> None:
         self.kind(page, is_file, executable)
-        lru.insert(self.policy, self.pages, page, -1 if shadow is None else shadow[0] << 1 | shadow[1])
+        pagelru.insert(self.policy, self.pages, page, -1 if shadow is None else shadow[0] << 1 | shadow[1])
         self.twin.insert(page, shadow)
 
     def flush(self) -> None:
         """The statistics of the group are brought up to date."""
-        lru.flush_stats(self.policy, self.pages)
+        lru_lists.flush_stats(self.policy, self.pages)
         self.twin.flush()
 
     def activate(self, page: int) -> None:
         """Put a listed page at the active head."""
-        lru.remove(self.policy, self.pages, page)
+        pagelru.remove(self.policy, self.pages, page)
         self.twin.remove(page)
         self.putback(page, ACTIVATE)
 
     def check(self, page: int) -> int:
-        verdict = int(lru.check(self.policy, self.pages, page))
+        verdict = int(pagelru.check(self.policy, self.pages, page))
         assert verdict == self.twin.check(page)
         return verdict
 
     def putback(self, page: int, verdict: int) -> None:
-        lru.putback(self.policy, self.pages, page, verdict)
+        pagelru.putback(self.policy, self.pages, page, verdict)
         self.twin.putback(page, verdict)
 
     def evicted(self, page: int) -> tuple[int, bool]:
-        shadow = int(lru.evicted(self.policy, self.pages, page))
+        shadow = int(pagelru.evicted(self.policy, self.pages, page))
         assert self.twin.evicted(page) == (shadow >> 1, bool(shadow & 1))
         return shadow >> 1, bool(shadow & 1)
 
@@ -101,12 +103,12 @@ class Both:
         """The compiled lists, head first; links are followed both ways."""
         found = []
         for which in range(4):
-            pages, at, before = [], int(self.head[lru.HEAD + which]), 0
+            pages, at, before = [], int(self.head[lru_lists.HEAD + which]), 0
             while at:
                 pages.append(at - 1)
                 assert self.a.frame[at - 1, st.PREV] == before
                 before, at = at, int(self.a.frame[at - 1, st.NEXT])
-            assert before == self.head[lru.TAIL + which]
+            assert before == self.head[lru_lists.TAIL + which]
             assert len(pages) == self.vm.vmstat[NR_INACTIVE_ANON + which]
             found.append(pages)
         return found
@@ -114,8 +116,8 @@ class Both:
     def agree(self) -> None:
         twin = self.twin
         assert self.lists() == twin.lists
-        assert int(self.num[lru.AGE]) == twin.age
-        assert [int(self.num[lru.ANON_COST]), int(self.num[lru.FILE_COST])] == twin.cost
+        assert int(self.num[lru_lists.AGE]) == twin.age
+        assert [int(self.num[lru_lists.ANON_COST]), int(self.num[lru_lists.FILE_COST])] == twin.cost
         assert {name: int(self.vm.vmstat[INDEX[name]]) for name in MOVED} == {name: twin.count[name] for name in MOVED}
         for which, pages in enumerate(twin.lists):
             flags = self.a.frame[pages, st.FLAGS]
@@ -164,10 +166,10 @@ class Both:
         return slices
 
     def _one(self, page: int, what: str) -> None:
-        verdict = int(lru.check(self.policy, self.pages, page))
+        verdict = int(pagelru.check(self.policy, self.pages, page))
         if verdict in (RECLAIM_IT, RECLAIM_CLEAN) and what in ("free", "store"):
             self.ctx[st.X_STORED_OR_WRITTEN] += what == "store"
-            shadow = int(lru.evicted(self.policy, self.pages, page))
+            shadow = int(pagelru.evicted(self.policy, self.pages, page))
             self.shadows[page] = shadow >> 1, bool(shadow & 1)
             self.ctx[st.X_RECLAIMED] += 1
             return
@@ -175,4 +177,4 @@ class Both:
             self.ctx[st.X_WRITTEN_FILE if page in self.twin.file else st.X_STORED_OR_WRITTEN] += 1
         if verdict in (RECLAIM_IT, RECLAIM_CLEAN):
             verdict = KEEP if what == "write" else ACTIVATE
-        lru.putback(self.policy, self.pages, page, verdict)
+        pagelru.putback(self.policy, self.pages, page, verdict)

@@ -13,7 +13,7 @@ from models.memory.op_state import CODE_MASK, DONE, WAIT_READ
 from models.memory.reclaim import reclaim_batch
 from models.memory.rounds import end_pass
 from models.memory.throttle import free_interval, hard_limit, position
-from models.policies.linux_lru import remove
+from models.policies.linux_lru_pages import remove
 from models.vmstat import NR_DIRTY
 from models.workloads.stream import ADVICES, ADVISE, FREAD, FSYNC, FWRITE, READ, SLEEP, WRITE, Area, File, call
 from sim.build_files import Dirty, Filesystem

@@ -12,6 +12,8 @@ from models.memory import state as st
 from models.memory.check_free import free_problems
 from models.memory.rounds import begin_round, end_balance, start_balance
 from models.policies import linux_lru as lru
+from models.policies import linux_lru_lists as lru_lists
+from models.policies import linux_lru_pages as pagelru
 from models.vmstat import INDEX, NR_FREE_PAGES
 from sim.build import Start, ZoneStart, build
 from sim.build_files import Filesystem
@@ -381,10 +383,10 @@ def test_pages_of_zones_above_the_index_are_passed_over_to_the_lists_head() -> N
     upper = [int(frames.take_from_zone(vm.pages, DMA32, st.ANON, M, 0)) for _ in range(3)]
     lower = [int(frames.take_from_zone(vm.pages, 0, st.ANON, M, 0)) for _ in range(2)]
     for f in (upper[0], lower[0], upper[1], lower[1], upper[2]):
-        lru.insert(built.policy, vm.pages, f, -1)
+        pagelru.insert(built.policy, vm.pages, f, -1)
     ctx = np.zeros(st.CONTEXT, np.int64)
     ctx[st.X_KSWAPD] = 1
-    assert lru.isolate_tail(built.policy, vm.pages, ctx, lru.INACTIVE_ANON, 2) == 2
+    assert lru.isolate_tail(built.policy, vm.pages, ctx, lru_lists.INACTIVE_ANON, 2) == 2
     assert vm.arrays.window[:2].tolist() == lower
     order, at = [], upper[1] + 1
     assert vm.arrays.frame[upper[1], st.PREV] == 0
@@ -394,7 +396,7 @@ def test_pages_of_zones_above_the_index_are_passed_over_to_the_lists_head() -> N
     assert order == [upper[1], upper[0], upper[2]]
     counted = {name: int(vm.vmstat[INDEX[name]]) for name in ("pgskip_dma32", "pgscan_kswapd", "pgscan_anon", "pgskip_dma")}
     assert counted == {"pgskip_dma32": 2, "pgscan_kswapd": 2, "pgscan_anon": 2, "pgskip_dma": 0}
-    assert lru.isolate_tail(built.policy, vm.pages, ctx, lru.INACTIVE_ANON, 2) == 0  # the whole list, once
+    assert lru.isolate_tail(built.policy, vm.pages, ctx, lru_lists.INACTIVE_ANON, 2) == 0  # the whole list, once
     assert vm.vmstat[INDEX["pgskip_dma32"]] == 5
 
 
@@ -402,13 +404,13 @@ def test_scan_counts_are_of_the_zones_up_to_the_index() -> None:
     vm = machine()
     for z, n in ((DMA32, 100), (0, 20)):
         for _ in range(n):
-            lru.insert(vm.built.policy, vm.pages, int(frames.take_from_zone(vm.pages, z, st.ANON, M, 0)), -1)
+            pagelru.insert(vm.built.policy, vm.pages, int(frames.take_from_zone(vm.pages, z, st.ANON, M, 0)), -1)
     ctx = np.zeros(st.CONTEXT, np.int64)
     found = []
     for index in (0, 1, 2):
         ctx[st.X_INDEX] = index
         lru.begin(vm.built.policy, vm.pages, ctx)
-        found.append(int(ctx[lru.NR + lru.INACTIVE_ANON]))
+        found.append(int(ctx[lru.NR + lru_lists.INACTIVE_ANON]))
     assert found == [20, 120, 120]
 
 

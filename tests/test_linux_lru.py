@@ -11,6 +11,8 @@ from hypothesis import strategies as some
 from models.memory import state as st
 from models.memory.groups import LISTED
 from models.policies import linux_lru as lru
+from models.policies import linux_lru_lists as lru_lists
+from models.policies import linux_lru_pages as pagelru
 from models.vmstat import NR_INACTIVE_ANON, WORKINGSET_ACTIVATE_ANON
 from tests.lru_kit import Both
 from tests.twins.linux_lru import ACTIVATE, KEEP, RECLAIM_CLEAN, RECLAIM_IT, ROTATE, Pass, inactive_is_low, scan_counts
@@ -44,7 +46,7 @@ def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappines
     """Batches of pages come, are touched through their mappings, used by system calls, go, and passes take them, back and forth over
     the wrap of the age.  Every third file page is executable."""
     both = Both(LIFE, swappiness)
-    both.num[lru.AGE] = both.twin.age = born
+    both.num[lru_lists.AGE] = both.twin.age = born
     for name, x, y in ops:
         batch = name in ("in", "out", "rotate", "use") or name.startswith("touch")
         pages = [(x + i) % LIFE for i in range(y)] if batch else []
@@ -58,7 +60,7 @@ def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappines
             elif name == "use" and here:
                 both.mark_accessed(page)
             elif name == "out" and here:
-                lru.remove(both.policy, both.pages, page)
+                pagelru.remove(both.policy, both.pages, page)
                 both.twin.remove(page)
             elif name == "rotate" and here:
                 both.putback(page, ROTATE)
@@ -73,7 +75,7 @@ def test_any_life_is_the_twins(ops: list[Any], files: int, fates: str, swappines
         elif name in ("swap", "no swap"):
             both.a.num[st.SWAP_FREE] = both.twin.swap_free = int(name == "swap")
         elif name == "cost":
-            lru.note_cost(both.policy, 0, x, y)
+            lru_lists.note_cost(both.policy, 0, x, y)
             both.twin.charge(x, y)
         elif name == "counts":
             both.counts(x, y)
@@ -105,8 +107,10 @@ def test_scan_counts_of_any_sizes(table, sizes, cost, new, priority, swappiness,
     vmstat, num = table.vm.vmstat, table.a.num
     vmstat[NR_INACTIVE_ANON : NR_INACTIVE_ANON + 4] = table.a.cgroup[0, LISTED : LISTED + 4] = sizes
     vmstat[0] = free
-    table.num[lru.ANON_COST : lru.ANON_COST + 2] = cost
-    table.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = vmstat[WORKINGSET_ACTIVATE_ANON : WORKINGSET_ACTIVATE_ANON + 2] - new
+    table.num[lru_lists.ANON_COST : lru_lists.ANON_COST + 2] = cost
+    table.num[lru_lists.SEEN_ACTIVATE_ANON : lru_lists.SEEN_ACTIVATE_FILE + 1] = (
+        vmstat[WORKINGSET_ACTIVATE_ANON : WORKINGSET_ACTIVATE_ANON + 2] - new
+    )
     num[st.SWAP_FREE], num[st.SWAPPINESS] = swap_free, swappiness
     may = [force or new[kind] or inactive_is_low(sizes[2 * kind], sizes[2 * kind + 1], 4096) for kind in (0, 1)]
     expected = scan_counts(sizes, list(cost), may, priority, swappiness, swap_free, free, table.twin.high_marks)
@@ -136,10 +140,10 @@ def test_scan_counts_of_any_sizes(table, sizes, cost, new, priority, swappiness,
 )
 def test_inactive_may_be_shorter_in_large_memories(table: Both, inactive: int, active: int, page_size: int, low: int) -> None:
     for is_file in (0, 1):
-        table.num[lru.STATS + 2 * is_file : lru.STATS + 2 * is_file + 2] = inactive, active
+        table.num[lru_lists.STATS + 2 * is_file : lru_lists.STATS + 2 * is_file + 2] = inactive, active
         table.a.num[st.PAGE_SIZE] = page_size
         try:
-            assert lru.inactive_is_low(table.policy, table.pages, 0, is_file) == low
+            assert pagelru.inactive_is_low(table.policy, table.pages, 0, is_file) == low
         finally:
             table.a.num[st.PAGE_SIZE] = 4096
 
@@ -185,7 +189,7 @@ def test_a_first_touch_protects_one_trip_whoever_comes_after() -> None:
 def test_refault_distance_is_compared_with_the_active_list(distance: int, active: bool, born: int) -> None:
     """Two active anonymous pages: a page that was away for two evictions is activated, for three not."""
     both = Both()
-    both.num[lru.AGE] = both.twin.age = born
+    both.num[lru_lists.AGE] = both.twin.age = born
     for page in (1, 2):
         both.insert(page)
         both.activate(page)
@@ -195,7 +199,7 @@ def test_refault_distance_is_compared_with_the_active_list(distance: int, active
     shadow = both.evicted(9)
     for _ in range(distance - 1):
         both.evicted(9)
-    both.insert(5, shadow if distance else (int(both.num[lru.AGE]) % WRAP, False))
+    both.insert(5, shadow if distance else (int(both.num[lru_lists.AGE]) % WRAP, False))
     assert (5 in both.lists()[1]) is active
     assert both.twin.count["workingset_activate_anon"] == active
     both.agree()
@@ -208,7 +212,7 @@ def test_whom_a_returning_page_competes_with(is_file: bool, swap: bool, size: in
     """1 inactive and 2 active anonymous pages, 3 inactive and 4 active file pages; without free swap no anonymous page gives way."""
     for distance, active in ((size, True), (size + 1, False)):
         both = Both()
-        both.num[lru.AGE] = both.twin.age = 100
+        both.num[lru_lists.AGE] = both.twin.age = 100
         for page in range(10):
             both.insert(page, None, page >= 3)
         for page in (1, 2, 6, 7, 8, 9):
@@ -216,7 +220,7 @@ def test_whom_a_returning_page_competes_with(is_file: bool, swap: bool, size: in
         assert [len(pages) for pages in both.lists()] == [1, 2, 3, 4]
         both.a.num[st.SWAP_FREE] = both.twin.swap_free = int(swap)
         both.flush()
-        both.insert(20, (int(both.num[lru.AGE]) - distance, False), is_file)
+        both.insert(20, (int(both.num[lru_lists.AGE]) - distance, False), is_file)
         assert (20 in both.lists()[3 if is_file else 1]) is active, distance
         both.agree()
 
@@ -230,7 +234,7 @@ def test_the_working_set_flag_comes_back_and_costs() -> None:
     lru.deactivate(both.policy, both.pages, both.ctx, 1, 0)
     both.twin.deactivate(1, 0)
     both.twin.remove(0)
-    lru.remove(both.policy, both.pages, 0)
+    pagelru.remove(both.policy, both.pages, 0)
     both.flush()
     shadow = both.evicted(0)
     assert shadow[1]
@@ -249,7 +253,7 @@ def test_costs_are_halved_above_a_quarter_of_the_lists() -> None:
         both.insert(page)
     both.flush()
     for kind, cost, expected in ((0, 6, [6, 0]), (1, 4, [6, 4]), (1, 1, [3, 2]), (0, 20, [11, 1])):
-        lru.note_cost(both.policy, 0, kind, cost)
+        lru_lists.note_cost(both.policy, 0, kind, cost)
         both.twin.charge(kind, cost)
         assert both.twin.cost == expected
     both.agree()
@@ -270,7 +274,7 @@ def test_swappiness_shares_between_equals() -> None:
         both = Both(swappiness=swappiness)
         for page in range(32):
             both.insert(page, None, page >= 16)
-        both.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = -1
+        both.num[lru_lists.SEEN_ACTIVATE_ANON : lru_lists.SEEN_ACTIVATE_FILE + 1] = -1
         both.twin.seen = [-1, -1]
         shares[swappiness] = both.counts(1)
     assert shares == {0: [0, 0, 8, 0], 60: [2, 0, 5, 0], 100: [4, 0, 4, 0], 200: [8, 0, 0, 0]}
@@ -280,9 +284,9 @@ def test_a_costly_type_is_scanned_less() -> None:
     both = Both(swappiness=100)
     for page in range(40):
         both.insert(page, None, page >= 20)
-    both.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = -1
+    both.num[lru_lists.SEEN_ACTIVATE_ANON : lru_lists.SEEN_ACTIVATE_FILE + 1] = -1
     both.twin.seen = [-1, -1]
-    both.num[lru.ANON_COST] = 9
+    both.num[lru_lists.ANON_COST] = 9
     both.twin.cost = [9, 0]
     assert both.counts(1) == [3, 0, 6, 0]  # costs 18 and 9 of 27: a third and two thirds, 147 and 280 parts
 
@@ -377,7 +381,7 @@ def test_a_written_page_goes_to_the_inactive_tail_even_if_it_was_activated(activ
         both.activate(3)
     before = both.lists()
     both.a.frame[3, st.FLAGS] |= st.DIRTY
-    lru.putback(both.policy, both.pages, 3, ROTATE)
+    pagelru.putback(both.policy, both.pages, 3, ROTATE)
     assert both.lists() == before
     both.a.frame[3, st.FLAGS] &= ~st.DIRTY
     both.putback(3, ROTATE)
@@ -485,7 +489,7 @@ def test_the_last_resort_without_swappiness_still_spares_anonymous_memory() -> N
         both = Both(swappiness=swappiness)
         for page in range(32):
             both.insert(page, None, page >= 16)
-        both.num[lru.SEEN_ACTIVATE_ANON : lru.SEEN_ACTIVATE_FILE + 1] = -1
+        both.num[lru_lists.SEEN_ACTIVATE_ANON : lru_lists.SEEN_ACTIVATE_FILE + 1] = -1
         both.twin.seen = [-1, -1]
         both.vm.vmstat[0] = both.twin.free = both.twin.high_marks + 1
         assert both.counts(0) == expected

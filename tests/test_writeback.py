@@ -83,7 +83,7 @@ def offered(m: Direct, *pages: int, kswapd: int) -> int:
     """Give pages to reclaim as a policy would that found them at its tail; returns how many were freed."""
     ctx = np.zeros(st.CONTEXT, np.int64)
     ctx[st.X_KSWAPD] = kswapd
-    from models.policies.linux_lru import remove
+    from models.policies.linux_lru_pages import remove
 
     for i, page in enumerate(pages):
         frame = m.frame(page)

@@ -8,7 +8,6 @@ straight to the active list; pages of executable mappings stay active while they
 
 from __future__ import annotations
 
-import numpy as np
 from numba import int64, void
 
 from models.jit import compiled
@@ -17,38 +16,42 @@ from models.memory import state as st
 from models.memory.frames import frames_up_to, note, zone_of
 from models.memory.rmap import references
 from models.memory.state import Numbers, pages_t, policy_t
+from models.policies.linux_lru_lists import (
+    ACTIVE_ANON,
+    ACTIVE_FILE,
+    ANON_COST,
+    FILE_COST,
+    HEADS,
+    INACTIVE_ANON,
+    INACTIVE_FILE,
+    IO_COST,
+    LISTS,
+    OWN,
+    SEEN_ACTIVATE_ANON,
+    SEEN_ACTIVATE_FILE,
+    STATS,
+    STATS_ACTIVATE,
+    TAIL,
+    ZONE_SIZES,
+    create,
+    flush_stats,
+    grow_old,
+    note_cost,
+    push_head,
+    unlink,
+)
+from models.policies.linux_lru_pages import accessed, check, evicted, inactive_is_low, insert, putback, remove
 from models.policies.policy import PolicyModule
 from models.vmstat import (
     NR_FREE_PAGES,
     NR_INACTIVE_ANON,
-    PGACTIVATE,
     PGDEACTIVATE,
     PGREFILL,
-    PGROTATED,
     PGSCAN_ANON,
     PGSCAN_DIRECT,
     PGSCAN_KSWAPD,
     PGSKIP_DMA,
-    WORKINGSET_ACTIVATE_ANON,
-    WORKINGSET_REFAULT_ANON,
-    WORKINGSET_RESTORE_ANON,
 )
-
-# lists; vmstat's nr_inactive_anon and the three after it are their sizes
-INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE = range(4)
-LISTS = 4
-HEAD, TAIL = 0, LISTS  # head[v * HEADS + HEAD + list], likewise TAIL, of lruvec v: frame + 1, 0 is empty
-HEADS = 2 * LISTS
-
-# num[v * OWN + ...] of lruvec v
-AGE = 0  # nonresident age: evictions and activations
-ANON_COST, FILE_COST = 1, 2
-SEEN_ACTIVATE_ANON, SEEN_ACTIVATE_FILE = 3, 4  # workingset_activate_* when a run of reclaim last ended
-STATS = 8  # as of the last flush: sizes of the four lists, then workingset_activate_anon and _file; of the root, those of all
-STATS_ACTIVATE = STATS + LISTS
-NEXT_FLUSH = STATS_ACTIVATE + 2  # simulated ns; one for all
-ZONE_SIZES = 16  # pages of each zone on each list: ZONE_SIZES + LISTS * zone + list
-OWN = 32
 
 # ctx: this pass
 NR, TARGET = st.X_OWN, st.X_OWN + LISTS
@@ -61,274 +64,6 @@ FILE_IS_TINY, CACHE_TRIM = st.X_OWN + 16, st.X_OWN + 17
 
 SWAP_CLUSTER_MAX = 32
 DEF_PRIORITY = 12
-FLUSH_PERIOD = 2_000_000_000  # ns
-IO_COST = 32  # of a page written or read again, since 6.2, against one that was looked at in vain
-AGE_MASK = (1 << 30) - 1
-FLAG_BIT = 1  # of a shadow: workingset; the age stands above it
-
-
-def create(frames: int, lruvecs: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Empty lists; links live in the frame table."""
-    return np.zeros((1, 1), np.int32), np.zeros(HEADS * lruvecs, np.int32), np.zeros(OWN * lruvecs, np.int64)
-
-
-@compiled(void(policy_t, pages_t, int64, int64, int64, int64))
-def count(policy, pages, v, f, which, change):
-    """The list of lruvec v gets or loses frame f."""
-    pages.vmstat[NR_INACTIVE_ANON + which] += change
-    pages.cgroup[v, cg.LISTED + which] += change
-    policy.num[v * OWN + ZONE_SIZES + LISTS * zone_of(pages, f) + which] += change
-
-
-@compiled(void(policy_t, pages_t, int64, int64))
-def push_head(policy, pages, f, which):
-    frame, head = pages.frame, policy.head
-    v = cg.lruvec_of(pages, f)
-    at = v * HEADS + which
-    first = head[HEAD + at]
-    frame[f, st.NEXT] = first
-    frame[f, st.PREV] = 0
-    if first > 0:
-        frame[first - 1, st.PREV] = f + 1
-    else:
-        head[TAIL + at] = f + 1
-    head[HEAD + at] = f + 1
-    count(policy, pages, v, f, which, 1)
-
-
-@compiled(void(policy_t, pages_t, int64, int64))
-def push_tail(policy, pages, f, which):
-    frame, head = pages.frame, policy.head
-    v = cg.lruvec_of(pages, f)
-    at = v * HEADS + which
-    last = head[TAIL + at]
-    frame[f, st.PREV] = last
-    frame[f, st.NEXT] = 0
-    if last > 0:
-        frame[last - 1, st.NEXT] = f + 1
-    else:
-        head[HEAD + at] = f + 1
-    head[TAIL + at] = f + 1
-    count(policy, pages, v, f, which, 1)
-
-
-@compiled(void(policy_t, pages_t, int64, int64))
-def unlink(policy, pages, f, which):
-    frame, head = pages.frame, policy.head
-    v = cg.lruvec_of(pages, f)
-    at = v * HEADS + which
-    after, before = frame[f, st.NEXT], frame[f, st.PREV]
-    if before > 0:
-        frame[before - 1, st.NEXT] = after
-    else:
-        head[HEAD + at] = after
-    if after > 0:
-        frame[after - 1, st.PREV] = before
-    else:
-        head[TAIL + at] = before
-    count(policy, pages, v, f, which, -1)
-
-
-@compiled(int64(int64))
-def list_of(flags):
-    """The list that a page with these flags belongs to."""
-    which = INACTIVE_FILE if flags >> st.KIND_SHIFT == st.FILE else INACTIVE_ANON
-    return which + (1 if flags & st.ACTIVE else 0)
-
-
-@compiled(void(policy_t, pages_t))
-def flush_stats(policy, pages):
-    """What reclaim's rules of thumb take for the sizes of the lists: the cgroups' statistics as they were last flushed, all at once.
-
-    6.1 flushes when a pass begins; 6.12 every two seconds (mm/memcontrol.c), so that in between they may be far off.
-    """
-    num = policy.num
-    if pages.num[st.KERNEL_612]:
-        if num[NEXT_FLUSH] == 0:
-            num[NEXT_FLUSH] = pages.num[st.FIRST_FLUSH]
-        elif pages.num[st.CLOCK] < num[NEXT_FLUSH]:
-            return
-        else:
-            num[NEXT_FLUSH] += (1 + (pages.num[st.CLOCK] - num[NEXT_FLUSH]) // FLUSH_PERIOD) * FLUSH_PERIOD
-    for which in range(LISTS):
-        num[STATS + which] = pages.vmstat[NR_INACTIVE_ANON + which]
-    for is_file in range(2):
-        num[STATS_ACTIVATE + is_file] = pages.vmstat[WORKINGSET_ACTIVATE_ANON + is_file]
-    for v in range(1, pages.num[st.GROUPS] + 1):
-        at, group = v * OWN, pages.cgroup[v]
-        for which in range(LISTS):
-            num[at + STATS + which] = group[cg.LISTED + which]
-        for is_file in range(2):
-            num[at + STATS_ACTIVATE + is_file] = group[cg.S_WS_ACTIVATE + is_file]
-
-
-@compiled(void(policy_t, int64, int64))
-def grow_old(policy, v, n):
-    """The nonresident age of lruvec v, and of the root above it."""
-    policy.num[AGE] += n
-    if v > 0:
-        policy.num[v * OWN + AGE] += n
-
-
-@compiled(void(policy_t, int64, int64, int64))
-def cost_of_lruvec(policy, v, is_file, cost):
-    """Charge reclaim's cost to a type of page of one lruvec, and let both costs decay."""
-    num, at = policy.num, v * OWN
-    num[at + ANON_COST + is_file] += cost
-    total = 0
-    for which in range(LISTS):
-        total += num[at + STATS + which]
-    if num[at + ANON_COST] + num[at + FILE_COST] > total // 4:
-        num[at + ANON_COST] //= 2
-        num[at + FILE_COST] //= 2
-
-
-@compiled(int64(policy_t, int64, int64, int64))
-def note_cost(policy, v, is_file, cost):
-    """Charge reclaim's cost to a type of page of lruvec v and of the root (mm/swap.c)."""
-    if v > 0:
-        cost_of_lruvec(policy, v, is_file, cost)
-    cost_of_lruvec(policy, 0, is_file, cost)
-    return 0
-
-
-@compiled(int64(policy_t, pages_t, int64, int64))
-def refault(policy, pages, f, shadow):
-    """A page comes back: flags to add, ACTIVE if it was away for less than the resident set is large.
-
-    Age and size are those of the lruvec whose reclaim evicted it; the counters, those of the page's own.
-    """
-    num, vmstat = policy.num, pages.vmstat
-    v, by = cg.lruvec_of(pages, f), shadow >> cg.SHADOW_LRUVEC
-    group, at = pages.cgroup[v], by * OWN
-    is_file = 1 if pages.frame[f, st.FLAGS] >> st.KIND_SHIFT == st.FILE else 0
-    vmstat[WORKINGSET_REFAULT_ANON + is_file] += 1
-    group[cg.S_REFAULT + is_file] += 1
-    distance = (num[at + AGE] - (shadow >> 1)) & AGE_MASK
-    if pages.num[st.KERNEL_612]:
-        flush_stats(policy, pages)
-    size = num[at + STATS + ACTIVE_FILE]
-    swap = cg.swap_room(pages, by) > 0
-    if is_file == 0:
-        size += num[at + STATS + INACTIVE_FILE]
-    if swap:
-        size += num[at + STATS + ACTIVE_ANON]
-        if is_file == 1:
-            size += num[at + STATS + INACTIVE_ANON]
-    if distance > size:
-        return 0
-    grow_old(policy, v, 1)
-    vmstat[WORKINGSET_ACTIVATE_ANON + is_file] += 1
-    group[cg.S_WS_ACTIVATE + is_file] += 1
-    if shadow & FLAG_BIT == 0:
-        return st.ACTIVE
-    vmstat[WORKINGSET_RESTORE_ANON + is_file] += 1
-    group[cg.S_RESTORE + is_file] += 1
-    note_cost(policy, v, is_file, IO_COST if pages.num[st.KERNEL_612] else 1)
-    return st.ACTIVE | st.WORKINGSET
-
-
-@compiled(int64(policy_t, pages_t, int64, int64))
-def insert(policy, pages, f, shadow):
-    frame = pages.frame
-    flags = int64(frame[f, st.FLAGS]) | st.LRU
-    if shadow >= 0:
-        flags |= refault(policy, pages, f, shadow)
-    frame[f, st.FLAGS] = flags
-    push_head(policy, pages, f, list_of(flags))
-    return 0
-
-
-@compiled(int64(policy_t, pages_t, int64))
-def remove(policy, pages, f):
-    frame = pages.frame
-    flags = int64(frame[f, st.FLAGS])
-    if flags & st.LRU:
-        unlink(policy, pages, f, list_of(flags))
-        frame[f, st.FLAGS] = flags & ~st.LRU
-    return 0
-
-
-@compiled(int64(policy_t, pages_t, int64))
-def check(policy, pages, f):
-    """Second chance: accessed once stays inactive, accessed twice in a row or by two mappings is activated, and so is code."""
-    frame = pages.frame
-    found = references(pages, f)
-    flags = int64(frame[f, st.FLAGS])
-    was_referenced = flags & st.REFERENCED
-    if found == 0:
-        frame[f, st.FLAGS] = flags & ~st.REFERENCED
-        is_file = flags >> st.KIND_SHIFT == st.FILE
-        return st.RECLAIM_CLEAN if was_referenced and is_file else st.RECLAIM_IT
-    frame[f, st.FLAGS] = flags | st.REFERENCED
-    return st.ACTIVATE if was_referenced or found > 1 or flags & st.EXECUTABLE else st.KEEP
-
-
-@compiled(void(policy_t, pages_t, int64))
-def count_activation(policy, pages, f):
-    v = cg.lruvec_of(pages, f)
-    pages.vmstat[PGACTIVATE] += 1
-    pages.cgroup[v, cg.S_ACTIVATE] += 1
-    grow_old(policy, v, 1)
-
-
-@compiled(int64(policy_t, pages_t, int64))
-def accessed(policy, pages, f):
-    """A system call used the page: unreferenced becomes referenced, referenced and inactive becomes active (mm/swap.c)."""
-    frame = pages.frame
-    flags = int64(frame[f, st.FLAGS])
-    if flags & st.REFERENCED == 0:
-        frame[f, st.FLAGS] = flags | st.REFERENCED
-    elif flags & st.ACTIVE == 0 and flags & st.LRU:
-        unlink(policy, pages, f, list_of(flags))
-        flags = flags & ~st.REFERENCED | st.ACTIVE
-        frame[f, st.FLAGS] = flags
-        push_head(policy, pages, f, list_of(flags))
-        count_activation(policy, pages, f)
-    return 0
-
-
-@compiled(int64(policy_t, pages_t, int64))
-def evicted(policy, pages, f):
-    flagged = 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
-    by = pages.num[st.AGE_LRUVEC]
-    shadow = (policy.num[by * OWN + AGE] & AGE_MASK) << 1 | flagged
-    grow_old(policy, by, 1)
-    return shadow
-
-
-@compiled(int64(policy_t, pages_t, int64, int64))
-def putback(policy, pages, f, verdict):
-    frame = pages.frame
-    flags = int64(frame[f, st.FLAGS])
-    if verdict == st.ROTATE:
-        if flags & st.LRU and not flags & st.DIRTY:
-            unlink(policy, pages, f, list_of(flags))
-            flags &= ~st.ACTIVE  # reclaim had activated it only because it was being written
-            frame[f, st.FLAGS] = flags
-            push_tail(policy, pages, f, list_of(flags))
-            pages.vmstat[PGROTATED] += 1
-        return 0
-    flags |= st.LRU
-    if verdict == st.ACTIVATE:
-        flags |= st.ACTIVE
-        count_activation(policy, pages, f)
-    frame[f, st.FLAGS] = flags
-    push_head(policy, pages, f, list_of(flags))
-    return 0
-
-
-@compiled(int64(policy_t, pages_t, int64, int64))
-def inactive_is_low(policy, pages, v, is_file):
-    """1 if the inactive list is too short against the active one: 1:1 below a GiB, then the square root of ten a GiB."""
-    at = v * OWN + STATS + 2 * is_file
-    inactive = policy.num[at]
-    active = policy.num[at + 1]
-    gib = (inactive + active) * pages.num[st.PAGE_SIZE] >> 30
-    ratio = 1
-    if gib > 0:
-        ratio = int64(np.sqrt(10.0 * gib))
-    return 1 if inactive * ratio < active else 0
 
 
 @compiled(int64(policy_t, pages_t, Numbers, int64))
