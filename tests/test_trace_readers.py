@@ -125,7 +125,7 @@ BAD = {
     "late binary": (b"1 r 4096\n" * 2000 + bytes(range(14, 200)), r"trace:2001: expected 3 columns|trace:2001: column 1"),
     "truncated gz": (gzip.compress(LACKEY.encode() * 50)[:-20], r"trace: the gzip data is cut off after \d+ decompressed bytes"),
     "truncated xz": (lzma.compress(LACKEY.encode() * 50)[:-40], r"trace: the xz data is cut off after \d+"),
-    "damaged gz": (gzip.compress(b"1 r 1\n" * 9000)[:40] + b"\0" * 60, r"trace: (damaged gzip|the gzip data is cut off)"),
+    "damaged gz": (gzip.compress(b"1 r 1\n" * 9000, mtime=0)[:40] + b"\0" * 60, r"trace: (damaged gzip|the gzip data is cut off)"),
     "missing column": (b"1 r 4096\n2 r\n", r"trace:2: expected 3 columns \(time, op, address\); found '2 r'"),
     "extra column": (b"1 r 4096\n2 r 4096 7\n", r"trace:2: expected 3 columns"),
     "negative time": (b"1 r 4096\n-2 r 4096\n", r"trace:2: column 1: expected a time in ns, 0 or more"),
