@@ -125,6 +125,7 @@ COST_COLUMNS = {
     "age_page": st.C_AGE,
     "pass_over": st.C_PASS,
     "read_page": st.C_READ_PAGE,
+    "look_at_entry": st.C_LOOK,
 }
 
 

@@ -372,6 +372,9 @@ def compare(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--only", multiple=True, metavar="PATTERN", help="Only runs of this name, such as 'A_zs_*'; repeatable.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Worker processes (default: one for each core).")
+@click.option(
+    "--starts", type=click.IntRange(1, 1000), default=None, help="Simulations of each configuration (default: 5); the mean is compared."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="The page (default: results/validate.html).")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Write all figures as JSON.")
 @click.option("--card", "card_to", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Write the fidelity card.")

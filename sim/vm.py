@@ -18,8 +18,10 @@ from models.memory import solo
 from models.memory import state as st
 from models.memory.op_state import SIGNAL_FLUSH, SIGNAL_OUTPUT, SIGNAL_POOL, SIGNAL_WAKE, STEP_SHIFT
 from models.memory.steps import io_done
-from sim.actors.cpus import Cpus
+from sim.actors.cfs import Cfs
+from sim.actors.cpus import Cpus, Order
 from sim.actors.disk import Disk
+from sim.actors.eevdf import Eevdf
 from sim.actors.psi import Psi
 
 if TYPE_CHECKING:
@@ -108,7 +110,9 @@ class Vm:
         self.ring_head = built.arrays.ring[0]
         self.vmstat = built.arrays.vmstat
         self.wakeup_ns = int(costs["wakeup"])
-        self.cpus = Cpus(self.env, cpus, *(int(scheduler[name]) for name in ("quantum", "wakeup_delay", "slice", "shared_slice")))
+        quantum = int(scheduler["quantum"])
+        order: Order = Eevdf(quantum, cpus) if self.num[st.KERNEL_612] else Cfs(quantum, int(scheduler["wakeup_delay"]))
+        self.cpus = Cpus(self.env, order, cpus, quantum, int(scheduler["slice"]), int(scheduler["shared_slice"]))
         self.psi = Psi(self.env, cpus)
         self.disks: dict[str, Disk] = {}
         self.swap: Disk | None = None

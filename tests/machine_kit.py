@@ -27,7 +27,7 @@ from sim.vm import Vm
 COSTS = {
     "access": 2, "fault": 500, "major_fault": 1000, "clear": 25, "page_alloc": 100, "page_free": 60, "scan": 150, "deactivate": 80,
     "unmap": 300, "submit_io": 1500, "copy": 60, "walk": 4, "allocator": 80, "tmem": 200, "compress": 5250, "decompress": 820,
-    "syscall": 200, "page_lookup": 60, "copy_user": 25, "slab": 50, "age_page": 30, "pass_over": 20, "read_page": 0,
+    "syscall": 200, "page_lookup": 60, "copy_user": 25, "slab": 50, "age_page": 30, "pass_over": 20, "look_at_entry": 700, "read_page": 0,
 }  # fmt: skip
 SCHEDULER = {"quantum": 4_000_000, "wakeup_delay": 1_000_000, "slice": 1_000_000, "shared_slice": 100_000}
 ZCACHE = {"persistent": {"zv_max_zsize": 3584, "zv_max_mean_zsize": 2560, "zv_page_count_policy_percent": 75}, "word_size": 64}

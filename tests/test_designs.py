@@ -290,7 +290,7 @@ def test_check_shows_the_first_cases_and_their_number(capsys: pytest.CaptureFixt
         ),
         (
             "{lhs: {samples: 2, keys: {§workloads.a.alfa: {low: 1, high: 2}}}}",
-            "workloads.0.alfa: found an unknown key; expected one of kind, name, contents, start, oom_score_adj, size, accesses, "
+            "workloads.0.alfa: found an unknown key; expected one of kind, name, contents, start, oom_score_adj, cgroup, size, accesses, "
             "alpha, scatter, write_ratio, think, fill, offset, processes; did you mean alpha?",
         ),
         (

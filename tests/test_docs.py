@@ -148,7 +148,7 @@ def test_every_figure_that_the_model_defines_is_in_the_results() -> None:
 def test_the_readme_commands_are_one_line_each() -> None:
     """The two commands that a fresh machine gets: they stand alone in the block after their marker."""
     text = README.read_text(encoding="utf-8")
-    for marker, end in (("the quickstart command", "mempress run configs/quickstart.yaml"), ("the test command", "pytest -q")):
+    for marker, end in (("the quickstart command", "mempress run configs/quickstart.yaml"), ("the test command", "pytest -q -n auto")):
         found = re.search(rf"<!-- {marker} -->\n```sh\n([^\n]+)\n```", text)
         assert found is not None, marker
         assert found[1].startswith("python3 -m venv .venv && ")

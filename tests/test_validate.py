@@ -84,7 +84,7 @@ class Made(NamedTuple):
     samples: list[tuple[int, int, dict[str, float]]]
 
 
-def made_up(run: Mapping[str, Any], every: int = 0) -> Made:
+def made_up(run: Mapping[str, Any], every: int = 0, room: int = 0) -> Made:
     """A simulation of 1 % more faults than the first repeat had; names say what goes wrong."""
     if "wrong" in run["name"]:
         raise UserError("config.BACKEND: nobody can simulate that")
@@ -491,3 +491,18 @@ def test_a_measured_guest_simulated(tmp_path: Path, capsys: pytest.CaptureFixtur
     found = {record["counter"]: record for record in json.loads(figures.read_text())}
     assert found["pgmajfault"]["simulated"] == pytest.approx(found["pgmajfault"]["measured"], rel=0.02)
     assert "A_disk_uni_1.5" in capsys.readouterr().out
+
+
+def test_the_mean_of_the_starts_is_compared(tmp_path: Path, guest: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults +1 % and 10 more for each node that there is room for; a start that is killed early does not count, if most are not."""
+
+    def simulate(run: Mapping[str, Any], every: int = 0, room: int = 0) -> Made:
+        made = made_up(run, every)
+        for snapshot in made.snapshots[1:]:
+            snapshot["vmstat.pgmajfault"] += 10 * room
+        return Made(made.snapshots[: 1 if room == 4 else None], [])
+
+    folder = read_folder(put(tmp_path, run_of()), (), False)
+    for starts, more in ((1, 0), (4, 15), (5, 15)):
+        found = simulate_all(folder.configurations, simulate, 1, command.reporter(quiet=True), starts).found["one"]
+        assert found.snapshots[-1]["vmstat.pgmajfault"] == pytest.approx(made_up(run_of()).snapshots[-1]["vmstat.pgmajfault"] + more)

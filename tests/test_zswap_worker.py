@@ -61,7 +61,7 @@ def test_in_6_12_the_worker_preempts_again_when_each_other_has_had_as_long() -> 
         assert store(vm, 2000)
     vm.built.backend_num[zn.MAX_POOL_PERCENT] = 1
     took = asked(vm)
-    assert took == 16 * int(vm.arrays.cost[st.C_PASS]) > 0
+    assert took == 16 * int(vm.arrays.cost[st.C_LOOK]) > 0
     vm.num[st.CLOCK] += OTHERS * took - 1
     assert asked(vm) == 0
     vm.num[st.CLOCK] += 1

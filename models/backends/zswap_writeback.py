@@ -124,7 +124,7 @@ def pick_second_chance(backend, pages):
             break
         referenced = backend.table[s, REFERENCED]
         rotate(backend, s)
-        spend(pages, st.BY_IO, pages.cost[st.C_PASS])
+        spend(pages, st.BY_IO, pages.cost[st.C_LOOK])
         if not referenced:
             return s
         num[FAILURES] += 1

@@ -109,6 +109,15 @@ COSTS = (
     Option("copy_user", "time", "ns per KiB", "25ns", "copying between page cache and a process (about 40 GB/s, warm)", _SERVER, 0),
     Option("slab", "time", "ns", "50ns", "allocating or freeing one object of the kernel's", _SERVER, 0),
     Option("age_page", "time", "ns", "30ns", "looking at one page's accessed bit in a scan of idle ages", "a choice of this model", 0),
+    Option(
+        "look_at_entry",
+        "time",
+        "ns",
+        "700ns",
+        "what zswap's worker needs for an entry that it looks at (6.12: a step over the memory cgroups each time)",
+        _SERVER,
+        0,
+    ),
     Option("pass_over", "time", "ns", "20ns", "passing over a page of a list whose zone is not wanted", _SERVER, 0),
     Option("wakeup", "time", "ns", "1500ns", "waking and switching to another thread", _SERVER, 0),
 )

@@ -152,7 +152,7 @@ NUMBERS = 160  # from 32 on: models.memory.file_state
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
 C_ACCESS, C_FAULT, C_MAJOR, C_CLEAR, C_ALLOC, C_FREE, C_SCAN, C_DEACTIVATE, C_UNMAP, C_SUBMIT, C_COPY_KIB, C_WALK = range(12)
 C_ALLOCATOR, C_TMEM, C_COMPRESS, C_DECOMPRESS = range(12, 16)
-C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB, C_AGE, C_PASS, C_READ_PAGE = range(16, 23)
+C_SYSCALL, C_LOOKUP, C_USER_KIB, C_SLAB, C_AGE, C_PASS, C_READ_PAGE, C_LOOK = range(16, 24)
 COSTS = 24
 
 # --- cpu: ns by purpose (int64) -------------------------------------------------------------------------------------

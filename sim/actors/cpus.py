@@ -1,17 +1,15 @@
 """vCPUs: who may compute now, for how long, and who waits.
 
-One vCPU runs one actor at a time, and whoever waits with the least run time is the next, as in Linux 6.1's fair scheduler (CFS,
-kernel/sched/fair.c, constants for one CPU).  A sleeper's run time is set to at most 3 ms behind the others' when it wakes; it
-preempts at once if it is more than the wake-up granularity behind the actor that computes, else a turn lasts until the
-next tick.  All weights are equal.  Not modelled: balancing between CPUs (one queue serves all).  Bare events: `simpy.Resource` costs
-several times as much on this path.
+One vCPU runs one actor at a time.  Who is the next, for how long, and whether a sleeper preempts when it wakes is a rule of its own
+(`Order`): that of Linux 6.1 (sim.actors.cfs) or 6.12 (sim.actors.eevdf).  All weights are equal.  Not modelled: balancing between
+CPUs (one queue serves all).  Bare events: `simpy.Resource` costs several times as much on this path.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from simpy import Environment, Event
 
@@ -19,7 +17,6 @@ Steps = Generator[Event, Any, None]
 
 SHARED_STRETCH = 32  # SWAP_CLUSTER_MAX
 ALONE_STRETCH = 4096
-SLEEPER_CREDIT = 3_000_000  # ns: half of the scheduling latency of 6 ms
 
 
 class Actor:
@@ -27,11 +24,17 @@ class Actor:
 
     kernel    a kernel thread
     vruntime  ns computed, moved up when it wakes after a long sleep
+    deadline  the vruntime at which its slice is over (EEVDF)
+    owed      ns by which it had had less than the mean when it last left its vCPU (EEVDF)
+    idles     how often all vCPUs had been idle when it last fell asleep
     preempts  when it last asked for a vCPU it was to have one at once
     """
 
     kernel = False
     vruntime = 0
+    deadline = 0
+    owed = 0
+    idles = 0
     preempts = True
 
 
@@ -44,21 +47,40 @@ class Waiting(NamedTuple):
     urgent: bool
 
 
+class Order(Protocol):
+    """Who computes when there are more actors than vCPUs."""
+
+    def woken(self, cpus: Cpus, actor: Actor, now: int) -> bool:
+        """The actor wakes: settle its run time; whether it preempts somebody."""
+
+    def left(self, cpus: Cpus, actor: Actor) -> None:
+        """The actor, which is no longer in cpus.running, has left its vCPU."""
+
+    def requeued(self, actor: Actor) -> None:
+        """The actor's turn was ended, and it goes on waiting."""
+
+    def turn_end(self, cpus: Cpus, actor: Actor) -> int:
+        """When somebody who waits is to have the vCPU of an actor that computes, ns."""
+
+    def choose(self, cpus: Cpus) -> Waiting:
+        """Which of those in cpus.ready is the next."""
+
+
 class Cpus:
     """The VM's vCPUs.
 
-    count vCPUs; quantum, wakeup_delay, slice, shared_slice in ns (see the scheduler settings).
+    count vCPUs; quantum, slice, shared_slice in ns (see the scheduler settings).
     """
 
-    def __init__(self, env: Environment, count: int, quantum: int, wakeup_delay: int, slice_ns: int, shared_slice: int) -> None:
+    def __init__(self, env: Environment, order: Order, count: int, quantum: int, slice_ns: int, shared_slice: int) -> None:
         self.env = env
+        self.order = order
         self.count = count
         self.quantum = quantum
-        self.wakeup_delay = wakeup_delay
         self.slice_ns = slice_ns
         self.shared_slice = shared_slice
         self.least = max(shared_slice // 4, 1)
-        self.floor = 0  # least run time of those who compute or wait; never falls
+        self.idles = 0  # how often nobody computed
         self.running: dict[Actor, int] = {}  # actor: when its turn began
         self.ready: deque[Waiting] = deque()
         self.leaving: dict[Actor, int] = {}  # those who block, and when they will have computed what they had to
@@ -72,7 +94,7 @@ class Cpus:
         others wait for it: nobody could look in between.
         """
         if self.leaving:
-            self._let_go(now)
+            self.let_go(now)
         if len(self.running) > 1:
             limit = now + self.shared_slice
         else:
@@ -91,22 +113,13 @@ class Cpus:
 
     def _turn_end(self, actor: Actor) -> int:
         """When somebody who waits is to have the actor's vCPU."""
-        begun = self.running[actor]
         if self.ready[0].urgent:
-            return begun
-        behind = min(waiting.actor.vruntime for waiting in self.ready) - actor.vruntime
-        return begun + max(self.quantum, behind)
+            return self.running[actor]
+        return self.order.turn_end(self, actor)
 
-    def _lead(self, now: int) -> int:
-        """The greatest run time of those who compute now; moves the floor up."""
-        times = [actor.vruntime + max(min(now, self.leaving.get(actor, now)) - begun, 0) for actor, begun in self.running.items()]
-        least = min(times, default=self.floor)
-        for waiting in self.ready:
-            if waiting.actor.vruntime < least:
-                least = waiting.actor.vruntime
-        if least > self.floor:
-            self.floor = least
-        return max(times, default=least)
+    def run_times(self, now: int) -> dict[Actor, int]:
+        """The run time of each actor that computes, as of now."""
+        return {actor: actor.vruntime + max(min(now, self.leaving.get(actor, now)) - begun, 0) for actor, begun in self.running.items()}
 
     def resume(self, actor: Actor) -> bool:
         """Take the vCPU back that the actor left, if nobody has come in between."""
@@ -117,6 +130,7 @@ class Cpus:
         if at < now:
             self._book(actor, at - self.running[actor])
             self.running[actor] = now
+            self.idles += len(self.running) == 1
         return True
 
     def _book(self, actor: Actor, ns: int) -> None:
@@ -129,11 +143,11 @@ class Cpus:
             return
         now = int(self.env.now)
         if woken:
-            lead = self._lead(now)
-            actor.vruntime = max(actor.vruntime, self.floor - SLEEPER_CREDIT)
-            actor.preempts = lead - actor.vruntime > self.wakeup_delay
+            actor.preempts = self.order.woken(self, actor, now)
+        else:
+            self.order.requeued(actor)
         if self.leaving:
-            self._let_go(now)
+            self.let_go(now)
         if len(self.running) < self.count:
             self.running[actor] = now
             return
@@ -154,11 +168,11 @@ class Cpus:
             ready.append(waiting)
 
     def _next(self) -> Waiting:
-        """Who has waited with the least run time, those who preempt before all others."""
+        """Those who preempt go before all others."""
         ready = self.ready
         if len(ready) == 1 or ready[0].urgent:
             return ready.popleft()
-        best = min(ready, key=lambda waiting: waiting.actor.vruntime)
+        best = self.order.choose(self)
         ready.remove(best)
         return best
 
@@ -188,9 +202,9 @@ class Cpus:
         """Somebody waits: the next turn that is to end needs an event."""
         going = self.env.timeout(min(self.leaving.values()) - now)
         assert going.callbacks is not None
-        going.callbacks.append(lambda _: self._let_go(int(self.env.now)))
+        going.callbacks.append(lambda _: self.let_go(int(self.env.now)))
 
-    def _let_go(self, now: int) -> None:
+    def let_go(self, now: int) -> None:
         """End the turns that were to end by now."""
         for actor, at in list(self.leaving.items()):
             if at <= now:
@@ -204,10 +218,14 @@ class Cpus:
     def _end_turn(self, actor: Actor, at: int) -> None:
         now = int(self.env.now)
         self._book(actor, at - self.running.pop(actor))
+        actor.idles = self.idles
+        self.order.left(self, actor)
         if self.ready:
             following = self._next()
             self.running[following.actor] = now
             following.event.succeed()
+        elif not self.running:
+            self.idles += 1
 
     def compute(self, actor: Actor, ns: int) -> Steps:
         """Spend ns on the vCPU, then let others have it if the turn is over."""

@@ -129,6 +129,7 @@ def bca(drawn: Array, estimate: float, pull: Array, scale: float, confidence: fl
     ties = np.count_nonzero(np.abs(drawn - estimate) <= tolerance)
     count = len(drawn)
     share = min(max((below + ties / 2) / count, 0.5 / count), 1 - 0.5 / count)
+    pull = np.ldexp(pull, -int(np.frexp(np.abs(pull).max())[1]))  # skewness has no scale, and squares of tiny values vanish
     spread = float(np.sum(pull**2))
     acceleration = float(np.sum(pull**3)) / (6.0 * spread**1.5) if spread > 0 else 0.0
     low, high = (float(end) for end in np.quantile(drawn, _bca_levels(share, acceleration, confidence)))

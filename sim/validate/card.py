@@ -53,8 +53,9 @@ def _what(outcome: Outcome, command: str) -> Iterator[str]:
     yield (
         f"{len(runs)} measured runs of {len(outcome.folder.configurations)} configurations "
         f"({', '.join(f'{n} on {name}' for name, n in sorted(kernels.items()))}): counters read from real Linux guests under known "
-        "workloads. Each configuration is simulated once, from the memory that its first run started with: the same zones and marks, "
-        "settings, accesses and page contents. Nothing is set per run."
+        "workloads. Each configuration is simulated from the memory that its first run started with: the same zones and marks, "
+        "settings, accesses and page contents. Nothing is set per run. The simulated figure is the mean of several starts, which differ by "
+        "a few nodes in what no run records: how many more of them the kernel's slab pages have room for."
     )
     yield ""
     yield (

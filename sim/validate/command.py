@@ -15,7 +15,7 @@ from sim.progress import Reporter, reporter
 from sim.validate.measured import Measured
 from sim.validate.outcome import Outcome, json_of, outcome_of
 from sim.validate.runs import Configuration, Folder, read_folder
-from sim.validate.simulations import Simulate, simulate_all
+from sim.validate.simulations import STARTS, Simulate, simulate_all
 
 PAGE = "validate.html"
 
@@ -49,6 +49,7 @@ def validate(
     *,
     only: Sequence[str] = (),
     jobs: int | None = None,
+    starts: int | None = None,
     out: Path | None = None,
     json_to: Path | None = None,
     card_to: Path | None = None,
@@ -60,6 +61,7 @@ def validate(
 ) -> int:
     """Simulate what was measured, print and write how far apart they are; exit status 0, or 1 if a simulation failed or it was stopped.
 
+    starts   simulations of each configuration, whose mean is compared (default: 5)
     out      where the page goes (default: results/validate.html);  json_to, card_to: only where asked for
     trace    lay the series of this one run over each other instead
     Errors: UserError for runs that cannot be read and places that cannot be written.
@@ -74,7 +76,7 @@ def validate(
     for place in (page, json_to, card_to):
         _writable(place)
     made.prepare([one.simulated.document for one in found.configurations if one.simulated.document["phases"]])
-    outcome = _outcome(found, made.simulate, jobs, last, reporter(quiet))
+    outcome = _outcome(found, made.simulate, jobs, starts or STARTS, last, reporter(quiet))
     _print(outcome, brief)
     command = f"mempress validate {folder}"
     _write(page, _page(outcome, command))
@@ -85,11 +87,11 @@ def validate(
     return _end(outcome, card_to, made.fitted, command)
 
 
-def _outcome(found: Folder, simulate: Simulate, jobs: int | None, last: bool, shown: Reporter) -> Outcome:
+def _outcome(found: Folder, simulate: Simulate, jobs: int | None, starts: int, last: bool, shown: Reporter) -> Outcome:
     started = time.monotonic()
     for text in found.skipped:
         shown.note(f"left out: {text}")
-    simulated = simulate_all(found.configurations, simulate, jobs, shown)
+    simulated = simulate_all(found.configurations, simulate, jobs, shown, starts)
     return outcome_of(found, simulated, last, time.monotonic() - started)
 
 

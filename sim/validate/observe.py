@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from models.memory import file_state as fi
 from models.memory import state as st
 from models.vmstat import NAMES
 from models.workloads.stream import MARK_SHIFT
@@ -26,10 +27,11 @@ def _counters(vm: Vm, kind: str) -> dict[str, float]:
     return found
 
 
-def observe(config: Config, before: Mapping[str, float]) -> Simulated:
-    """Run it to its end; counters of vmstat grow from what they are in `before`."""
+def observe(config: Config, before: Mapping[str, float], room: int = 0) -> Simulated:
+    """Run it to its end; counters of vmstat grow from what they are in `before`.  room: tree nodes that slab pages have room for."""
     plan, workloads = plan_of(config, 0, False)
     vm, groups = make_vm(config, plan, workloads)
+    vm.arrays.slab[fi.NODE_CACHE, fi.OBJECTS] -= room
     start = _counters(vm, config.backend.kind)
 
     def since() -> dict[str, float]:

@@ -62,7 +62,7 @@ def trace(run: Measured, simulate: Simulate) -> Trace:
     if not rows:
         raise UserError(f"{run.path}: no time series of finished phases in it (series.rows); --trace needs one")
     every = max(1, sum(_accesses(run)) // SAMPLES)
-    simulated = _simulated(run, simulate(run.document, every))
+    simulated = _simulated(run, simulate(run.document, every, 0))
     if not simulated:
         raise UserError(f"{run.name}: the simulation ended before its first phase was over; there is nothing to lay over")
     measured = [Point(_place(run, phase, index), _figures(run.start, now)) for phase, index, now in rows]
