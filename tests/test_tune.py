@@ -387,6 +387,29 @@ def test_zcache_for_files_alone_has_no_heir() -> None:
     assert "cleancache left the kernel in Linux 5.17" in texts({"backend": {"kind": "zcache", "frontswap": False}}, "backend.frontswap")
 
 
+def test_zswap_switches_are_named_where_they_are_not_as_usual() -> None:
+    backend = {"kind": "zswap", "enabled": False, "shrinker_enabled": True, "exclusive_loads": False, "same_filled_pages_enabled": False}
+    shown = texts({"backend": backend}, "backend.shrinker_enabled")
+    assert "zswap.enabled=0" in shown and "zswap.shrinker_enabled=Y" in shown and "zswap.same_filled_pages_enabled=N" in shown
+    assert "exclusive_loads" not in shown
+
+
+def test_zram_with_a_backing_device_and_a_second_compressor() -> None:
+    backend = {
+        "kind": "zram",
+        "disksize": 1 << 30,
+        "compressor": "lz4",
+        "backing_dev": "sda",
+        "writeback_limit": 5000,
+        "recomp_algorithm": [{"kind": "zstd"}, "deflate"],
+    }
+    shown = texts({"backend": backend}, "backend.recomp_algorithm")
+    assert "writeback-device = /dev/DEV" in shown and "put the block device's name for DEV" in shown
+    assert 'echo "algo=zstd priority=1" > /sys/block/zram0/recomp_algorithm' in shown
+    assert 'echo "algo=deflate priority=2" > /sys/block/zram0/recomp_algorithm' in shown
+    assert shown.index("echo 1 > /sys/block/zram0/writeback_limit_enable") < shown.index("echo 5000 > /sys/block/zram0/writeback_limit")
+
+
 def test_zram_and_plain_swap() -> None:
     backend = {"kind": "zram", "disksize": 512 << 20, "compressor": "lzo-rle", "mem_limit": 100 << 20}
     shown = texts({"backend": backend}, "backend.disksize")

@@ -505,6 +505,53 @@ def test_long_churn_agrees_with_the_twin(version, page_size):
     assert version == "v3.6" or num[P.MOVED] > 10
 
 
+@settings(max_examples=60, deadline=None)
+@given(RAW, st.sampled_from(["v6.1", "v6.12"]), st.sampled_from([2, 5, 32]))
+def test_many_pools_in_one_are_as_many_of_their_own(raw, version, pools):
+    """Objects are shared out by their number; each pool's pages, and what a compaction frees, are those of a pool with its objects."""
+    one = zs.create(4096, 100_000, 100, version=version, pools=pools, may_take=PLENTY)
+    many = [zs.create(4096, 100_000, 100, version=version, may_take=PLENTY) for _ in range(pools)]
+    live, chosen = {}, set()
+    for code, ident, arg in finish(raw, 4096):
+        if code == ALLOC:
+            which = int(zs.set_of(one.num))
+            handle = zs.alloc(one.pool, arg)
+            if handle < 0:
+                continue
+            chosen.add(which)
+            live[ident] = handle, which, zs.alloc(many[which].pool, arg)
+        elif code == FREE and ident in live:
+            handle, which, own = live.pop(ident)
+            assert zs.free(one.pool, handle) == zs.free(many[which].pool, own) == 0
+        elif code == COMPACT:
+            assert zs.compactable(one.pool) == sum(zs.compactable(pool.pool) for pool in many)
+            assert zs.ZSMALLOC.compact(one.pool, 1) == sum(zs.ZSMALLOC.compact(pool.pool, 1) for pool in many)
+        assert int(one.num[P.POOL_PAGES]) == sum(int(pool.num[P.POOL_PAGES]) for pool in many)
+    assert chosen <= set(range(pools))
+
+
+def test_neighbours_are_spread_over_the_pools():
+    pool = zs.create(4096, 1000, 1000, pools=32, may_take=PLENTY)
+    counts = np.zeros(32, int)
+    for _ in range(640):
+        counts[zs.set_of(pool.num)] += 1
+        assert zs.alloc(pool.pool, 2000) >= 0
+    assert counts.min() >= 15 and counts.max() <= 25
+    assert pool.num[P.POOL_PAGES] > zs_pages(640), "more zspages are partly filled than in one pool"
+
+
+def zs_pages(objects: int) -> int:
+    pool = zs.create(4096, 1000, 1000, may_take=PLENTY)
+    for _ in range(objects):
+        assert zs.alloc(pool.pool, 2000) >= 0
+    return int(pool.num[P.POOL_PAGES])
+
+
+def test_no_more_than_32_pools():
+    with pytest.raises(InputError, match="33 pools; expected 1 to 32"):
+        zs.create(4096, 1000, 1000, pools=33)
+
+
 # --- a running kernel: Linux 6.18, zram, chain size 8 -----------------------------------------------------------------------
 
 

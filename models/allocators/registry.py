@@ -70,6 +70,16 @@ _ZSMALLOC = (
         "Linux 6.12 mm/Kconfig",
         choices=("auto", *range(4, 17)),
     ),
+    Option(
+        "pools",
+        "int",
+        "",
+        1,
+        "independent pools that an object's number selects from: 32 in zswap of 6.6 (more zspages are partly filled)",
+        "Linux 6.6 mm/zswap.c",
+        1,
+        32,
+    ),
 )
 
 _CHUNKED = (

@@ -84,6 +84,8 @@ from models.allocators.zspages import (
     PAGE_SHIFT,
     PAGES,
     PAGES_COMPACTED,
+    POOL_WIDTH,
+    POOLS,
     ROW_LIMIT,
     ROW_SHIFT,
     SECOND,
@@ -109,10 +111,19 @@ from models.allocators.zspages import (
     unfile_zspage,
 )
 from models.errors import InputError
-from models.jit import compiled
+from models.jit import compiled, inlined
 
 DESCRIPTOR_BYTES = 56  # of a zspage, outside it; 3.6 keeps it in struct page
 CHAINS = range(4, 17)
+MOST_POOLS = 32
+GOLDEN = 0x9E3779B1  # 2^32 / golden ratio, odd: neighbours are spread evenly
+
+
+@inlined
+def set_of(num):
+    """Which set of classes the next object goes to: a hash of its number, as zswap of 6.2 to 6.10 hashes an entry's address."""
+    row = num[HANDLE_SPARE] if num[HANDLE_SPARE] != 0 else num[HANDLES_USED] + 1
+    return (row * GOLDEN & 0xFFFFFFFF) * num[POOLS] >> 32
 
 
 @compiled(int64(pool_t, int64))
@@ -128,6 +139,8 @@ def alloc(pool, size):
         return -ENOMEM
     above = max(size + num[ADDED] - SMALLEST, 0)
     c = int64(head[min((above + (1 << num[STEP_SHIFT]) - 1) >> num[STEP_SHIFT], num[LAST_SLOT])])
+    if num[POOLS] > 1:
+        c += num[POOL_WIDTH] * set_of(num)
     z = fullest(pool, c)
     before = int64(0)
     if z != 0:
@@ -229,6 +242,9 @@ def _build(
     if page_size not in (4096, 8192, 16384, 32768, 65536):
         raise InputError(f"zsmalloc: pages of {page_size} bytes; known are 4, 8, 16, 32 and 64 KiB")
     start = len(position)
+    pools = own.get(POOLS, 1)
+    own = {**own, POOLS: pools, POOL_WIDTH: CLASS_WIDTH * len(classes)}
+    classes, groups = classes * pools, groups * pools
     tables = start + CLASS_WIDTH * len(classes)
     head = np.zeros(tables + sum(map(len, groups)), np.int32)
     head[:start] = [start + CLASS_WIDTH * at for at in position]
@@ -267,11 +283,13 @@ def _build(
 
 
 def create(
-    page_size: int, max_pages: int, max_objects: int, *, version: str = "auto", chain: int | str = "auto", may_take: int = 0
+    page_size: int, max_pages: int, max_objects: int, *, version: str = "auto", chain: int | str = "auto", pools: int = 1, may_take: int = 0
 ) -> PoolArrays:
-    """An empty pool of 6.1, or of 6.4 and later (as of 6.12); takes no page before the first `alloc`."""
+    """An empty pool of 6.1, or of 6.4 and later (as of 6.12); takes no page before the first `alloc`.  pools: that many in one."""
     if version not in ("auto", "v6.1", "v6.12") or not (chain == "auto" or (isinstance(chain, int) and chain in CHAINS)):
         raise InputError(f"zsmalloc: version {version!r}, chain {chain!r}; known are v6.1, v6.12; auto and 4 to 16")
+    if not 1 <= pools <= MOST_POOLS:
+        raise InputError(f"zsmalloc: {pools} pools; expected 1 to {MOST_POOLS}")
     old = version == "v6.1"
     if old and chain not in ("auto", MOST_PAGES):
         raise InputError(f"zsmalloc: chain {chain} with version v6.1, which always has zspages of up to {MOST_PAGES} pages")
@@ -280,6 +298,7 @@ def create(
     groups = [quarters(3, one.objects) if old else tenths(one.objects) for one in classes]
     own = {
         MAY_TAKE: may_take,
+        POOLS: pools,
         GROUPS: 2 if old else 10,
         NOT_FOUND: 3 if old else 11,
         SECOND: int(old),
@@ -290,7 +309,7 @@ def create(
     return _build(made, groups, classes, position, page_size, max_pages, max_objects, own)
 
 
-def huge_size(page_size: int, *, version: str = "auto", chain: int | str = "auto") -> int:
+def huge_size(page_size: int, *, version: str = "auto", chain: int | str = "auto", pools: int = 1) -> int:
     """Smallest request that is huge (see zsmalloc_classes)."""
     return first_huge_size(V6_1 if version == "v6.1" else v6_12(CHAIN if chain == "auto" else int(chain)), page_size)
 

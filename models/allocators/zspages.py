@@ -76,6 +76,8 @@ ROW_LIMIT = FIRST_OWN + 17
 HANDLES_USED = FIRST_OWN + 18
 HANDLE_SPARE = FIRST_OWN + 19
 HANDLE_LIMIT = FIRST_OWN + 20
+POOLS = FIRST_OWN + 21  # independent sets of classes, one of which the object's number selects
+POOL_WIDTH = FIRST_OWN + 22  # of one set in head
 
 
 @inlined

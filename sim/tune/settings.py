@@ -13,6 +13,13 @@ from sim.units import format_size, format_time
 
 ZPOOLS = {"zsmalloc": "zsmalloc", "zbud": "zbud", "z3fold": "z3fold"}  # allocators of zswap in Linux 6.1, by the start of our names
 COMPRESSORS = {"lz4": "lz4", "zstd": "zstd", "deflate": "deflate", "lzo": "lzo", "lzo1x": "lzo", "lzo-rle": "lzo-rle"}
+# Switches of zswap that are named if they are not as usual: not every kernel has each.
+ZSWAP_SWITCHES = {
+    "same_filled_pages_enabled": True,
+    "non_same_filled_pages_enabled": True,
+    "exclusive_loads": False,
+    "shrinker_enabled": False,
+}
 # Keys of a file system or a device -> file below /sys, DEV the block device's name, and what one of its units is in ours.
 FILESYSTEM = {
     "read_ahead": ("/sys/block/DEV/queue/read_ahead_kb", 1024),
@@ -126,10 +133,13 @@ def _pool(backend: Mapping[str, Any]) -> tuple[str, str]:
 
 def _zswap(backend: Mapping[str, Any]) -> list[Snippet]:
     compressor, zpool = _pool(backend)
-    settings = {"enabled": "1", "compressor": compressor, "zpool": zpool or "zsmalloc"}
+    settings = {"enabled": "0" if backend.get("enabled") is False else "1", "compressor": compressor, "zpool": zpool or "zsmalloc"}
     for name in ("max_pool_percent", "accept_threshold_percent"):
         if backend.get(name) is not None:
             settings[name] = f"{backend[name]:g}"
+    for name, usual in ZSWAP_SWITCHES.items():
+        if backend.get(name, usual) is not usual:
+            settings[name] = "N" if usual else "Y"
     words = " ".join(f"zswap.{name}={value}" for name, value in settings.items())
     files = [f"echo {value} > /sys/module/zswap/parameters/{name}" for name, value in settings.items()]
     return [Snippet("kernel parameters", [words]), Snippet("the same in a running system", files)]
@@ -156,10 +166,28 @@ def _zram(backend: Mapping[str, Any]) -> list[Snippet]:
         lines.append(f"zram-size = {int(size) >> 20}")
     lines.append(f"compression-algorithm = {compressor}")
     lines.append("swap-priority = 100")
-    found = [Snippet("/etc/systemd/zram-generator.conf", lines)]
-    if backend.get("mem_limit"):
-        found.append(Snippet("after the device is there", [f"echo {int(backend['mem_limit'])} > /sys/block/zram0/mem_limit"]))
+    if backend.get("backing_dev"):
+        lines.append("writeback-device = /dev/DEV")
+    found = [
+        Snippet("/etc/systemd/zram-generator.conf", lines, "put the block device's name for DEV" if backend.get("backing_dev") else "")
+    ]
+    later = _zram_files(backend)
+    if later:
+        found.append(Snippet("after the device is there", later))
     return found
+
+
+def _zram_files(backend: Mapping[str, Any]) -> list[str]:
+    """What is written below /sys/block/zram0 once the device is there (Documentation/admin-guide/blockdev/zram.rst)."""
+    lines = []
+    if backend.get("mem_limit"):
+        lines.append(f"echo {int(backend['mem_limit'])} > /sys/block/zram0/mem_limit")
+    for priority, other in enumerate(backend.get("recomp_algorithm") or (), 1):
+        lines.append(f'echo "algo={COMPRESSORS.get(_name(other), _name(other))} priority={priority}" > /sys/block/zram0/recomp_algorithm')
+    if backend.get("writeback_limit") is not None:
+        lines.append("echo 1 > /sys/block/zram0/writeback_limit_enable")
+        lines.append(f"echo {int(backend['writeback_limit'])} > /sys/block/zram0/writeback_limit")
+    return lines
 
 
 def _unknown(backend: Mapping[str, Any]) -> list[Snippet]:
