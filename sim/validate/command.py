@@ -84,7 +84,7 @@ def validate(
     if json_to is not None:
         _write(json_to, json_of([*outcome.cells, *outcome.last]))
         print(f"figures: {json_to}")
-    return _end(outcome, card_to, made.fitted, command)
+    return _end(outcome, card_to, made.fitted, f"mempress validate {folder.resolve().name}")  # no path of this machine in a page to keep
 
 
 def _outcome(found: Folder, simulate: Simulate, jobs: int | None, starts: int, last: bool, shown: Reporter) -> Outcome:
