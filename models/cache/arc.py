@@ -84,7 +84,7 @@ def admit(c, page):
 drive = driver(hit, wanted, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     return drive(c, ids)
 

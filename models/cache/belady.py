@@ -106,7 +106,7 @@ def admit(c, page):
 drive = driver(hit, nothing, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     misses = 0
     for i in range(len(ids)):

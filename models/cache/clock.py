@@ -49,7 +49,7 @@ def admit(c, page):
 drive = driver(hit, nothing, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     return drive(c, ids)
 

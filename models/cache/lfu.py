@@ -98,7 +98,7 @@ def admit(c, page):
 drive = driver(hit, nothing, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     return drive(c, ids)
 

@@ -57,7 +57,7 @@ def remove(c, n):
 drive = driver(hit, nothing, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     return drive(c, ids)
 

@@ -42,7 +42,7 @@ def admit(c, page):
 drive = driver(hit, recall, evict, admit)
 
 
-@compiled(RUN)
+@compiled(RUN, nogil=True)
 def run(c, ids, later):
     return drive(c, ids)
 
