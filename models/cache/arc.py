@@ -11,7 +11,23 @@ from numba import int64, void
 
 from models.cache.policy import ADMIT, EVICT, HIT, RUN, WANTED, CachePolicy, driver, release_it
 from models.cache.state import (
-    CAPACITY, GHOSTS, LIST, OWN_NUM, RECALLED, CacheArrays, attach, bury, cache_t, drop, move, new_cache, oldest, recall, release, renew, size_of,
+    CAPACITY,
+    GHOSTS,
+    LIST,
+    OWN_NUM,
+    RECALLED,
+    CacheArrays,
+    attach,
+    bury,
+    cache_t,
+    drop,
+    move,
+    new_cache,
+    oldest,
+    recall,
+    release,
+    renew,
+    size_of,
 )  # fmt: skip
 from models.jit import compiled
 
@@ -78,6 +94,9 @@ def evict(c, page):
 
 @compiled(ADMIT)
 def admit(c, page):
+    """Where pages also go by themselves, ghosts make way: the directory has 2c places."""
+    if size_of(c, T1) + size_of(c, T2) + size_of(c, B1) + size_of(c, B2) >= 2 * c.num[CAPACITY]:
+        drop(c, oldest(c, B2 if size_of(c, B2) > 0 else B1))
     attach(c, page, T2 if c.num[RECALLED] else T1)
 
 

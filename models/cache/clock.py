@@ -7,13 +7,12 @@ Corbato 1968 (one bit, MIT memo MAC-M-384); n bits: Smith 1978 calls it generali
 from __future__ import annotations
 
 from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import CAPACITY, OWN, OWN_NUM, CacheArrays, attach, new_cache, oldest, release, renew
+from models.cache.state import OWN, OWN_NUM, CacheArrays, attach, new_cache, oldest, release, renew
 from models.jit import compiled
 
 PAGES = 1  # list
 COUNT = OWN
 MOST = OWN_NUM  # num: largest count
-
 
 
 def create(pages: int, distinct: int, bits: int = 1) -> CacheArrays:
@@ -43,7 +42,6 @@ def evict(c, page):
 @compiled(ADMIT)
 def admit(c, page):
     attach(c, page, PAGES)
-
 
 
 drive = driver(hit, nothing, evict, admit)

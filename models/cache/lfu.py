@@ -10,7 +10,20 @@ from numba import int64, void
 
 from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
 from models.cache.state import (
-    LIST, NEXT, OWN, PAGE, PREV, USED, CacheArrays, cache_t, forget, give_row, new_cache, new_node, oldest, take_row,
+    LIST,
+    NEXT,
+    OWN,
+    PAGE,
+    PREV,
+    USED,
+    CacheArrays,
+    cache_t,
+    forget,
+    give_row,
+    new_cache,
+    new_node,
+    oldest,
+    take_row,
 )  # fmt: skip
 from models.jit import compiled
 

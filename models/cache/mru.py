@@ -12,7 +12,6 @@ from models.jit import compiled
 PAGES = 1  # list
 
 
-
 def create(pages: int, distinct: int) -> CacheArrays:
     return new_cache(pages, distinct)
 
@@ -30,7 +29,6 @@ def evict(c, page):
 @compiled(ADMIT)
 def admit(c, page):
     attach(c, page, PAGES)
-
 
 
 drive = driver(hit, nothing, evict, admit)

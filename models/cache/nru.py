@@ -12,7 +12,6 @@ from models.jit import compiled
 UNUSED, REFERENCED = 1, 2  # lists
 
 
-
 def create(pages: int, distinct: int) -> CacheArrays:
     return new_cache(pages, distinct)
 
@@ -35,7 +34,6 @@ def evict(c, page):
 def admit(c, page):
     """The use that brings a page in sets its bit."""
     attach(c, page, REFERENCED)
-
 
 
 drive = driver(hit, nothing, evict, admit)

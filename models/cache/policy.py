@@ -64,10 +64,10 @@ def release_it(c, n):
 def driver(hit, wanted, evict, admit):
     """The loop over a trace, `drive(c, ids) -> misses`, with these functions compiled into it.
 
-    A closure: functions passed as arguments would keep Numba from caching the caller.
+    A closure: functions passed as arguments would keep Numba from caching the caller.  Each has a name of its own, because Numba names machine
+    code by that and a count in the process: two policies compiled in different processes would else share the first one's loop.
     """
 
-    @inlined
     def drive(c, ids):
         misses = 0
         for i in range(len(ids)):
@@ -83,7 +83,8 @@ def driver(hit, wanted, evict, admit):
             admit(c, page)
         return misses
 
-    return drive
+    drive.__qualname__ = f"drive_{evict.__module__}"
+    return inlined(drive)
 
 
 def resident(arrays: CacheArrays) -> set[int]:

@@ -13,7 +13,22 @@ from numba import int64
 
 from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, release_it
 from models.cache.state import (
-    CAPACITY, GHOSTS, OWN, OWN_NUM, RECALLED, CacheArrays, attach, bury, cache_t, move, new_cache, oldest, recall, release, renew, size_of,
+    CAPACITY,
+    GHOSTS,
+    OWN,
+    OWN_NUM,
+    RECALLED,
+    CacheArrays,
+    attach,
+    bury,
+    cache_t,
+    move,
+    new_cache,
+    oldest,
+    recall,
+    release,
+    renew,
+    size_of,
 )  # fmt: skip
 from models.jit import compiled
 

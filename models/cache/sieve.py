@@ -15,7 +15,6 @@ USED_BIT = OWN
 HAND = OWN_NUM  # num: node that the hand is at; PAGES: it will start at the oldest
 
 
-
 def create(pages: int, distinct: int) -> CacheArrays:
     arrays = new_cache(pages, distinct, own=1)
     arrays.num[HAND] = PAGES
@@ -51,7 +50,6 @@ def remove(c, n):
     if c.num[HAND] == n:
         c.num[HAND] = c.node[n, PREV]
     release(c, n)
-
 
 
 drive = driver(hit, nothing, evict, admit)

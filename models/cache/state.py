@@ -65,9 +65,7 @@ class CacheArrays(NamedTuple):
     more: np.ndarray
 
 
-def new_cache(
-    pages: int, distinct: int, ghosts: int = 0, own: int = 0, rows: int = 0, more: tuple[int, int] = (1, 1)
-) -> CacheArrays:
+def new_cache(pages: int, distinct: int, ghosts: int = 0, own: int = 0, rows: int = 0, more: tuple[int, int] = (1, 1)) -> CacheArrays:
     """An empty cache.
 
     pages     capacity;  distinct: page ids are 0..distinct-1

@@ -7,7 +7,21 @@ Kout pages that left A1in.  Their figures: a quarter and half of the cache.  Hit
 from __future__ import annotations
 
 from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, release_it
-from models.cache.state import GHOSTS, LIST, OWN_NUM, RECALLED, CacheArrays, attach, bury, new_cache, oldest, recall, release, renew, size_of
+from models.cache.state import (
+    GHOSTS,
+    LIST,
+    OWN_NUM,
+    RECALLED,
+    CacheArrays,
+    attach,
+    bury,
+    new_cache,
+    oldest,
+    recall,
+    release,
+    renew,
+    size_of,
+)
 from models.jit import compiled
 
 A1IN, AM = 1, 2  # lists

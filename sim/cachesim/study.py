@@ -33,7 +33,9 @@ def sizes(text: str, distinct: int) -> list[int]:
         try:
             value = float(number) if number != part else int(number)
         except ValueError:
-            raise UserError(f"--pages: expected a number of pages or per cent of the distinct pages, such as 1000 or 10%, found {part!r}") from None
+            raise UserError(
+                f"--pages: expected a number of pages or per cent of the distinct pages, such as 1000 or 10%, found {part!r}"
+            ) from None
         if not 0 < value < 1 << 30:
             raise UserError(f"--pages: expected 1 page or more, below 2^30, found {part!r}")
         found.append(max(1, round(distinct * value / 100)) if number != part else int(value))

@@ -32,10 +32,8 @@ def _reader(path: Path, wanted: str) -> tuple[Entry, Reader]:
     for entry in REGISTRY:
         if wanted in (AUTO, entry.name):
             reader: Reader = resolve(entry.target)
-            if reader.sniff(start):
+            if wanted == entry.name or reader.sniff(start):
                 return entry, reader
-            if wanted == entry.name:
-                raise UserError(f"{path}: at byte 0: not {wanted}: expected {entry.doc}; the file begins with {start[:16]!a}")
     names = ", ".join(entry.name for entry in REGISTRY)
     raise UserError(
         f"{path}: at byte 0: not a trace that can be read: expected one of {names} (plain, gz, xz or bz2); it begins with {start[:16]!a}"

@@ -135,3 +135,60 @@ class Belady(Twin):
 
     def evict(self) -> None:
         del self.pages[max(self.pages, key=lambda page: self.uses[page][-1] if self.uses[page] else 1 << 60)]
+
+
+class Nru(Twin):
+    """pages[page]: its reference bit, set by the use that brings it in."""
+
+    def hit(self, page: int) -> None:
+        if not self.pages[page]:
+            self.pages[page] = 1
+            self.pages.move_to_end(page)
+
+    def miss(self, page: int) -> None:
+        super().miss(page)
+        self.pages[page] = 1
+
+    def evict(self) -> None:
+        if all(self.pages.values()):
+            self.pages = OrderedDict.fromkeys(self.pages, 0)
+        del self.pages[next(page for page, bit in self.pages.items() if not bit)]
+
+
+class Slru(Twin):
+    """Segments of equal size, lowest first; the paper's has the remainder in the lowest, the tool's in none."""
+
+    def __init__(self, capacity: int, segments: int = 2, rule: str = "paper", **_options: float) -> None:
+        super().__init__(capacity)
+        self.segments: list[Pages] = [OrderedDict() for _ in range(segments)]
+        self.room = [capacity // segments] * segments
+        self.tool = rule == "libcachesim"
+        if not self.tool:
+            self.room[0] += capacity % segments
+
+    def resident(self) -> Set[int]:
+        return {page for segment in self.segments for page in segment}
+
+    def push_down(self, k: int) -> None:
+        page = self.segments[k].popitem(last=False)[0]
+        if k == 0:
+            return
+        self.segments[k - 1][page] = 0
+        while len(self.segments[k - 1]) > self.room[k - 1] and (k > 1 or self.tool):
+            self.push_down(k - 1)
+
+    def hit(self, page: int) -> None:
+        k = next(k for k, segment in enumerate(self.segments) if page in segment)
+        if k == len(self.segments) - 1 or self.room[k + 1] == 0:
+            self.segments[k].move_to_end(page)
+            return
+        del self.segments[k][page]
+        while len(self.segments[k + 1]) >= self.room[k + 1]:
+            self.push_down(k + 1)
+        self.segments[k + 1][page] = 0
+
+    def miss(self, page: int) -> None:
+        if self.full():
+            next(segment for segment in self.segments if segment).popitem(last=False)
+        with_room = [segment for segment, room in zip(self.segments, self.room, strict=True) if len(segment) < room]
+        (with_room[0] if self.tool and with_room else self.segments[0])[page] = 0

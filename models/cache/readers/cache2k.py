@@ -9,10 +9,13 @@ import numpy as np
 
 from models.cache.readers.source import Reader, blocks_of_records
 
+_OTHERS = (b"\x7fELF", b"\x89PNG", b"PK", b"%PDF", b"MPTRACE", b"\x28\xb5\x2f\xfd", b"SQLite")  # what is binary and certainly no trace
+_FEW = 16
+
 
 def _sniff(head: bytes) -> bool:
-    """Binary, and no id has its highest bit set."""
-    return b"\0" in head and all(byte < 128 for byte in head[::4])
+    """Binary, and like ids: their second-highest byte has few values.  Ids that are hashes are not recognised."""
+    return b"\0" in head and not head.startswith(_OTHERS) and len(set(head[1::4])) <= _FEW
 
 
 def _ids(data: np.ndarray) -> np.ndarray:

@@ -3,7 +3,9 @@
 from models.registry import Entry
 
 REGISTRY = (
-    Entry("lirs", "models.cache.readers.text:LIRS", "one id a line; lines of * are dropped", "traces of the LIRS authors (Jiang, Zhang 2002)"),
+    Entry(
+        "lirs", "models.cache.readers.text:LIRS", "one id a line; lines of * are dropped", "traces of the LIRS authors (Jiang, Zhang 2002)"
+    ),
     Entry("text", "models.cache.readers.text:TEXT", "one id a line and nothing else (recognised as lirs)", "definition"),
     Entry(
         "oracleGeneral",
