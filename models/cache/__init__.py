@@ -1,1 +1,1 @@
-"""Page-replacement policies over dense page ids, without a clock: as a pure page-cache study, exact to the access (docs/cache-policies.md)."""
+"""Page-replacement policies over dense page ids, without a clock: as a pure page-cache study, exact to the access."""

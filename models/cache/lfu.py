@@ -1,7 +1,7 @@
 """LFU: out goes the page with the fewest uses since it came in; among these the one that reached its count first.
 
-Counts are kept of resident pages only ("in-cache LFU").  In constant time: Shah, Mitra, Matani 2010: a chain of counts, ascending, each with
-the pages that have it in the order in which they reached it.
+Counts are kept of resident pages only ("in-cache LFU").  In constant time: Shah, Mitra, Matani 2010: a chain of counts, ascending, each
+with the pages that have it in the order in which they reached it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LIRS: pages of low inter-reference recency (LIR) hold nearly all of the cache; the others (HIR) pass through a short queue.
 
 Jiang and Zhang, SIGMETRICS 2002, section 3: stack S has LIR pages, HIR pages and ghosts by recency, its bottom is always LIR (pruning);
-queue Q has the resident HIR pages.  A HIR page that is used while in S becomes LIR, and the LIR page at the bottom HIR, at Q's end.  Q is 1 %
-of the cache.  The paper lets S grow; here `ghosts` bounds the pages that are in S but not resident, the first evicted goes first.
+queue Q has the resident HIR pages.  A HIR page that is used while in S becomes LIR, and the LIR page at the bottom HIR, at Q's end.  Q is
+1 % of the cache.  The paper lets S grow; here `ghosts` bounds the pages that are in S but not resident, the first evicted goes first.
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ def release_it(c, n):
 def driver(hit, wanted, evict, admit):
     """The loop over a trace, `drive(c, ids) -> misses`, with these functions compiled into it.
 
-    A closure: functions passed as arguments would keep Numba from caching the caller.  Each has a name of its own, because Numba names machine
-    code by that and a count in the process: two policies compiled in different processes would else share the first one's loop.
+    A closure: functions passed as arguments would keep Numba from caching the caller.  Each has a name of its own, because Numba names
+    machine code by that and a count in the process: two policies compiled in different processes would else share the first one's loop.
     """
 
     def drive(c, ids):

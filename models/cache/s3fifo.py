@@ -1,7 +1,8 @@
 """S3-FIFO: a small FIFO that most pages do not survive, a main FIFO with reinsertion, and a FIFO of ghosts.
 
-Yang, Zhang, Qiu, Yue, Rashmi, SOSP 2023, algorithm 1: small is a tenth of the cache, ghosts as many as main has pages; new pages go to small,
-those with a ghost to main; a page leaves small for main if it was hit more than once; main gives a page as many rounds as it was hit, 3 at most.
+Yang, Zhang, Qiu, Yue, Rashmi, SOSP 2023, algorithm 1: small is a tenth of the cache, ghosts as many as main has pages; new pages go to
+small, those with a ghost to main; a page leaves small for main if it was hit more than once; main gives a page as many rounds as it was
+hit, 3 at most.
 
 rule `libcachesim`: until the first eviction, new pages go to main once small is full; and where small holds one page (or less), no page
 is ever admitted.

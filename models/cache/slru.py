@@ -1,7 +1,7 @@
 """SLRU: LRU lists in a row; a hit lifts a page to the next one, which, when full, pushes its oldest page down again.
 
-Karedla, Love, Wherry, IEEE Computer 1994: two segments, probationary and protected; every new page is probationary, and what protected pushes
-down becomes the newest probationary page.  Here of equal size; a remainder belongs to the lowest.
+Karedla, Love, Wherry, IEEE Computer 1994: two segments, probationary and protected; every new page is probationary, and what protected
+pushes down becomes the newest probationary page.  Here of equal size; a remainder belongs to the lowest.
 
 rule `libcachesim`: four segments; a new page goes to the lowest segment that has room; the remainder belongs to none, and a segment that a
 push makes too long is shortened at once, so that a hit can evict.

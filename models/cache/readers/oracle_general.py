@@ -42,8 +42,8 @@ def _blocks(path: Path) -> Iterator[np.ndarray]:
     wrong = _first_wrong(head(path))
     if wrong >= 0:
         raise InputError(
-            f"{path}: at byte {wrong * RECORD.itemsize}: not oracleGeneral: expected records of time (not falling), id, size, next access (the "
-            "number of a later request, or -1)"
+            f"{path}: at byte {wrong * RECORD.itemsize}: not oracleGeneral: expected records of time (not falling), id, size, next access "
+            "(the number of a later request, or -1)"
         )
     return blocks_of_records(path, RECORD.itemsize, "time, id, size, next access", _ids)
 
