@@ -19,6 +19,7 @@ from models.errors import InputError
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes", "controllers")
 
+CACHE_FORMATS = ("auto", "lirs", "text", "oracleGeneral", "cache2k")
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 
 _CONFIG = click.argument("config", type=click.Path())
@@ -225,6 +226,29 @@ def replay(trace: Path, allocator: str) -> int:
 
     replay_trace(trace, allocator, sys.stdout)
     return DONE
+
+
+@cli.command()
+@click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path))
+@click.option("--policy", required=True, metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
+@click.option("--pages", required=True, metavar="N[,N...]", help="Cache sizes in pages, or such as 10% of the trace's distinct pages.")
+@click.option(
+    "--format",
+    "trace_format",
+    type=click.Choice(CACHE_FORMATS),
+    default="auto",
+    show_default=True,
+    help="What TRACE is; auto looks at its content.",
+)
+@click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
+@click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
+def cache(trace: Path, policy: str, pages: str, **options: Any) -> int:
+    """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
+    from sim.cachesim.command import cache as study
+
+    return study(trace, policy, pages, **options, out=sys.stdout)
 
 
 @cli.command()

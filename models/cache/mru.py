@@ -1,0 +1,42 @@
+"""MRU: out goes the page that was used last.  The best there is for a loop that does not fit, and for little else.
+
+Chou and DeWitt, VLDB 1985 (buffer management in database systems).
+"""
+
+from __future__ import annotations
+
+from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
+from models.cache.state import NEXT, CacheArrays, attach, new_cache, release, renew
+from models.jit import compiled
+
+PAGES = 1  # list
+
+
+def create(pages: int, distinct: int) -> CacheArrays:
+    return new_cache(pages, distinct)
+
+
+@compiled(HIT)
+def hit(c, n):
+    renew(c, n)
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return release(c, c.node[PAGES, NEXT])
+
+
+@compiled(ADMIT)
+def admit(c, page):
+    attach(c, page, PAGES)
+
+
+drive = driver(hit, nothing, evict, admit)
+
+
+@compiled(RUN, nogil=True)
+def run(c, ids, later):
+    return drive(c, ids)
+
+
+MRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run)

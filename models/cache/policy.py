@@ -1,0 +1,93 @@
+"""The policy contract, and the loop that drives a policy through a trace.
+
+Each policy is one file.  All functions but `create` are compiled.  The same functions have two readings:
+
+                    pure page-cache study (here)              in the machine, with nodes that stand for frames
+    hit(c, n)       the page of node n is used: every use     it was found young at scan time: what hardware gives
+    wanted(c, page) a page that is not resident is used; the policy learns from its ghosts, before room is made; both the same
+    evict(c, page)  room for that page                        room for whatever comes: page = -1
+    admit(c, page)  the page becomes resident; there is room; both the same
+    remove(c, n)    (the end of a file)                       the page of node n is gone: unmapped, truncated
+
+A page is resident if `index` has a node for it that is on a list below GHOSTS.  `evict` makes exactly one page go and gives it, and must
+do so whenever a page is resident.  `admit` may refuse the page, as admission filters do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numba import int32, int64, types, void
+
+from models.cache.state import CAPACITY, GHOSTS, LIST, PAGE, USED, CacheArrays, cache_t, release
+from models.jit import compiled, inlined
+
+Ids = types.Array(int32, 1, "C", readonly=True)
+Later = types.Array(int32, 1, "C", readonly=True)
+HIT = WANTED = ADMIT = REMOVE = void(cache_t, int64)
+EVICT = int64(cache_t, int64)
+RUN = int64(cache_t, Ids, Later)
+
+
+class CachePolicy(NamedTuple):
+    """What a policy's module offers.
+
+    create(pages, distinct, **options) -> CacheArrays   plain Python
+    hit, wanted, evict, admit, remove                   above
+    run(c, ids, later) -> misses                        a chunk of a trace: `driver` with the policy's own functions
+    ahead(ids, distinct) -> later                       what run wants to know about the future of a whole trace; without it, `later`
+                                                        is an empty array
+    """
+
+    create: Callable[..., CacheArrays]
+    hit: Any
+    wanted: Any
+    evict: Any
+    admit: Any
+    remove: Any
+    run: Any
+    ahead: Callable[..., Any] | None = None
+
+
+@compiled(WANTED)
+def nothing(c, page):
+    """`wanted` of a policy without ghosts."""
+
+
+@compiled(REMOVE)
+def release_it(c, n):
+    """`remove` of a policy that keeps nothing but lists."""
+    release(c, n)
+
+
+def driver(hit, wanted, evict, admit):
+    """The loop over a trace, `drive(c, ids) -> misses`, with these functions compiled into it.
+
+    A closure: functions passed as arguments would keep Numba from caching the caller.  Each has a name of its own, because Numba names
+    machine code by that and a count in the process: two policies compiled in different processes would else share the first one's loop.
+    """
+
+    def drive(c, ids):
+        misses = 0
+        for i in range(len(ids)):
+            page = ids[i]
+            n = c.index[page]
+            if n != 0 and c.node[n, LIST] < GHOSTS:
+                hit(c, n)
+                continue
+            misses += 1
+            wanted(c, page)
+            if c.num[USED] >= c.num[CAPACITY]:
+                evict(c, page)
+            admit(c, page)
+        return misses
+
+    drive.__qualname__ = f"drive_{evict.__module__}"
+    return inlined(drive)
+
+
+def resident(arrays: CacheArrays) -> set[int]:
+    """The pages that are resident, for tests and reports."""
+    nodes = arrays.index[arrays.index > 0]
+    return {int(page) for page in arrays.node[nodes[arrays.node[nodes, LIST] < GHOSTS], PAGE]}

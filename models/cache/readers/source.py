@@ -1,0 +1,95 @@
+"""What a reader of reference strings gives; and the ids of a trace numbered densely.
+
+A reader is one file with a READER and one line in registry.py.  Compressed files: models.workloads.readers.source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numba import int32, int64, types, uint64
+
+from models.errors import InputError
+from models.jit import compiled
+from models.workloads.readers.source import BLOCK_BYTES, TraceFile
+
+Wide = types.Array(uint64, 1, "C", readonly=True)
+Keys = types.Array(uint64, 1, "C")
+Slots = types.Array(int32, 1, "C")
+MOST_PAGES = 1 << 30  # pages are int32, and a table twice as long finds them
+
+
+class Reader(NamedTuple):
+    """sniff(head) says whether bytes at the start (decompressed) are this format; blocks(path) yields uint64 ids, or raises InputError."""
+
+    sniff: Callable[[bytes], bool]
+    blocks: Callable[[Path], Iterator[np.ndarray]]
+
+
+def blocks_of_records(path: Path, size: int, what: str, field: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of a file of records of equal size.
+
+    what   the record in words;  field(uint8[n, size]) -> uint64[n], the ids
+    Raises InputError with the offset where the last record is cut off.
+    """
+    with TraceFile(path) as file:
+        while data := file.read(BLOCK_BYTES // size * size):
+            if rest := len(data) % size:
+                at = file.offset - rest
+                raise InputError(f"{path}: at byte {at}: the last record is cut off: expected {size} bytes ({what}), found {rest}")
+            yield field(np.frombuffer(data, np.uint8).reshape(-1, size))
+
+
+@compiled(int64(Wide, Keys, Slots, int64, Slots))
+def number(ids, keys, slots, known, out):
+    """Number ids in the order in which they first come; gives how many are known, or -1 - index where there is no room for a new one.
+
+    keys   ids by number;  slots: number + 1 at the id's hash or behind it, 0 is empty; a power of two long
+    """
+    mask = uint64(len(slots) - 1)
+    for i in range(len(ids)):
+        key = ids[i]
+        at = (key * uint64(0x9E3779B97F4A7C15) >> uint64(20)) & mask
+        while slots[at] and keys[slots[at] - 1] != key:
+            at = (at + uint64(1)) & mask
+        if slots[at] == 0:
+            if known == len(keys):
+                return int64(-1 - i)
+            keys[known] = key
+            known += 1
+            slots[at] = known
+        out[i] = slots[at] - 1
+    return int64(known)
+
+
+class Dense:
+    """Numbers ids densely, 0, 1, ... in the order in which they first come."""
+
+    def __init__(self, room: int = 1 << 12) -> None:
+        self.known = 0
+        self.keys = np.empty(room, np.uint64)
+        self.slots = np.zeros(2 * room, np.int32)
+
+    def add(self, ids: np.ndarray) -> np.ndarray:
+        """The numbers of these ids."""
+        out = np.empty(len(ids), np.int32)
+        begin = 0
+        while True:
+            known = int(number(ids[begin:], self.keys, self.slots, self.known, out[begin:]))
+            if known >= 0:
+                self.known = known
+                return out
+            begin -= known + 1
+            self.known = len(self.keys)
+            self._grow()
+
+    def _grow(self) -> None:
+        room = 2 * len(self.keys)
+        if room > MOST_PAGES:
+            raise InputError(f"the trace has more than {MOST_PAGES // 2} distinct ids, more than can be numbered")
+        keys = self.keys
+        self.keys, self.slots = np.empty(room, np.uint64), np.zeros(2 * room, np.int32)
+        number(keys, self.keys, self.slots, 0, np.empty(len(keys), np.int32))

@@ -1,0 +1,65 @@
+"""Replacement policies that `mempress cache` knows.  An alias is a name of the reference misses; with it goes that tool's rule."""
+
+from models.registry import Entry, Option
+
+LIBCACHESIM = "libcachesim 0.3.5, its defaults"
+_RULES = ("paper", "libcachesim")
+_BITS = (Option("bits", "int", "", 1, "bits of a page's reference count", "Corbato 1968", 1, 16),)
+_TWO_Q = (
+    Option("inside", "float", "", 0.25, "part of the cache that A1in holds (Kin)", "Johnson and Shasha 1994, section 3", 0, 1),
+    Option("outside", "float", "", 0.5, "pages that A1out remembers, as part of the cache (Kout)", "Johnson and Shasha 1994", 0, 4),
+)
+_SLRU = (
+    Option("segments", "int", "", 2, "segments of equal size", "Karedla, Love, Wherry 1994: two", 1, 5),
+    Option(
+        "rule", "choice", "", "paper", "where new pages go, see docs/cache-policies.md", "same paper; libcachesim 0.3.5", choices=_RULES
+    ),
+)
+_S3FIFO = (
+    Option("small", "float", "", 0.1, "part of the cache that is the small FIFO", "Yang et al. 2023, section 4", 0, 1),
+    Option("ghosts", "float", "", 0.9, "pages remembered, as part of the cache", "Yang et al. 2023: as many as main has", 0, 4),
+    Option("threshold", "int", "", 2, "hits that lead from small to main", "Yang et al. 2023: more than one", 1, 3),
+    Option("rule", "choice", "", "paper", "where pages go before the first eviction", "algorithm 1; libcachesim 0.3.5", choices=_RULES),
+)
+_LIRS = (
+    Option("hir", "float", "", 0.01, "part of the cache for HIR pages, at least one page", "Jiang and Zhang 2002, section 4: 1 %", 0, 1),
+    Option(
+        "ghosts", "float", "", 1.0, "pages remembered, as part of the cache", "the paper has no bound; about what libcachesim has", 0, 64
+    ),
+)
+_SEED = (Option("seed", "int", "", 1, "of the draws", "definition", 0, 1 << 30),)
+
+REGISTRY = (
+    Entry("lru", "models.cache.lru:LRU", "least recently used", "Mattson et al. 1970"),
+    Entry("mru", "models.cache.mru:MRU", "most recently used", "Chou and DeWitt 1985"),
+    Entry("fifo", "models.cache.fifo:FIFO", "first in, first out", "Belady 1966"),
+    Entry("clock", "models.cache.clock:CLOCK", "second chance with reference counts of n bits", "Corbato 1968", _BITS),
+    Entry(
+        "nru", "models.cache.nru:NRU", "not recently used: reference bits, cleared when all are set", "Tanenbaum, Modern Operating Systems"
+    ),
+    Entry("random", "models.cache.random:RANDOM", "any page", "Belady 1966", _SEED),
+    Entry("lfu", "models.cache.lfu:LFU", "fewest uses since it came in", "Shah, Mitra, Matani 2010"),
+    Entry("slru", "models.cache.slru:SLRU", "segmented LRU", "Karedla, Love, Wherry 1994", _SLRU),
+    Entry("2q", "models.cache.two_q:TWO_Q", "a FIFO in front of an LRU list, with ghosts", "Johnson and Shasha 1994", _TWO_Q),
+    Entry("arc", "models.cache.arc:ARC", "recency and frequency, balanced by hits on ghosts", "Megiddo and Modha 2003"),
+    Entry("lirs", "models.cache.lirs:LIRS", "low inter-reference recency set", "Jiang and Zhang 2002", _LIRS),
+    Entry("s3-fifo", "models.cache.s3fifo:S3FIFO", "small, main and ghost FIFO", "Yang et al. 2023", _S3FIFO),
+    Entry("sieve", "models.cache.sieve:SIEVE", "FIFO with a hand that stays", "Zhang et al. 2024"),
+    Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
+)
+
+ALIASES = (
+    Entry("LRU", "models.cache.lru:LRU", "lru", LIBCACHESIM),
+    Entry("FIFO", "models.cache.fifo:FIFO", "fifo", LIBCACHESIM),
+    Entry("Clock", "models.cache.clock:CLOCK", "clock with 1 bit", LIBCACHESIM, _BITS, {"bits": 1}),
+    Entry("Clock2", "models.cache.clock:CLOCK", "clock with 2 bits", LIBCACHESIM, _BITS, {"bits": 2}),
+    Entry("Random", "models.cache.random:RANDOM", "random", LIBCACHESIM, _SEED),
+    Entry("LFU", "models.cache.lfu:LFU", "lfu", LIBCACHESIM),
+    Entry("SLRU", "models.cache.slru:SLRU", "slru as that tool has it", LIBCACHESIM, _SLRU, {"segments": 4, "rule": "libcachesim"}),
+    Entry("TwoQ", "models.cache.two_q:TWO_Q", "2q", LIBCACHESIM, _TWO_Q),
+    Entry("ARC", "models.cache.arc:ARC", "arc", LIBCACHESIM),
+    Entry("LIRS", "models.cache.lirs:LIRS", "lirs; not yet that tool's rule in every cell", LIBCACHESIM, _LIRS),
+    Entry("S3FIFO", "models.cache.s3fifo:S3FIFO", "s3-fifo as that tool has it", LIBCACHESIM, _S3FIFO, {"rule": "libcachesim"}),
+    Entry("Sieve", "models.cache.sieve:SIEVE", "sieve", LIBCACHESIM),
+    Entry("Belady", "models.cache.belady:BELADY", "belady", LIBCACHESIM),
+)

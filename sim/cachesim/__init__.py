@@ -1,0 +1,1 @@
+"""`mempress cache`: replacement policies over a trace, without a machine."""

@@ -1,0 +1,53 @@
+"""A trace as dense page ids, whatever its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from models.cache.readers.registry import REGISTRY
+from models.cache.readers.source import Dense, Reader
+from models.registry import Entry, resolve
+from models.workloads.readers.source import head
+from sim.errors import UserError
+
+AUTO = "auto"
+FORMATS = (AUTO, *(entry.name for entry in REGISTRY))
+
+
+class Trace(NamedTuple):
+    """ids int32[n], each below `distinct`; name: as tables print it; format: the reader's name."""
+
+    name: str
+    format: str
+    ids: np.ndarray
+    distinct: int
+
+
+def _reader(path: Path, wanted: str) -> tuple[Entry, Reader]:
+    """The reader of that format, or the first that takes the file for its own."""
+    start = head(path)
+    for entry in REGISTRY:
+        if wanted in (AUTO, entry.name):
+            reader: Reader = resolve(entry.target)
+            if wanted == entry.name or reader.sniff(start):
+                return entry, reader
+    names = ", ".join(entry.name for entry in REGISTRY)
+    raise UserError(
+        f"{path}: at byte 0: not a trace that can be read: expected one of {names} (plain, gz, xz or bz2); it begins with {start[:16]!a}"
+    )
+
+
+def load(path: Path, wanted: str = AUTO, name: str | None = None) -> Trace:
+    """Read a whole trace.  UserError (or InputError) with file and line or offset where it is not one."""
+    entry, reader = _reader(path, wanted)
+    dense = Dense()
+    ids = [dense.add(block) for block in reader.blocks(path)]
+    whole = np.concatenate(ids) if ids else np.empty(0, np.int32)
+    if not len(whole):
+        raise UserError(f"{path}: there is no id in this file; expected {entry.doc}")
+    if len(whole) >= 1 << 31:
+        raise UserError(f"{path}: {len(whole)} requests; at most 2^31 - 1 can be simulated")
+    return Trace(name or str(path), entry.name, whole, dense.known)
