@@ -231,7 +231,15 @@ def replay(trace: Path, allocator: str) -> int:
 @cli.command()
 @click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path))
 @click.option("--policy", required=True, metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
-@click.option("--pages", required=True, metavar="N[,N...]", help="Cache sizes in pages, or such as 10% of the trace's distinct pages.")
+@click.option("--pages", metavar="N[,N...]", help="Cache sizes in pages, or such as 10% of the trace's distinct pages.")
+@click.option("--curve", is_flag=True, help="Instead of --pages: some 50 sizes from one page to all; lru in one pass.")
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=None,
+    metavar="RATE",
+    help="Estimate from five samples of this share of the pages, with the error.",
+)
 @click.option(
     "--format",
     "trace_format",
@@ -244,7 +252,7 @@ def replay(trace: Path, allocator: str) -> int:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
-def cache(trace: Path, policy: str, pages: str, **options: Any) -> int:
+def cache(trace: Path, policy: str, pages: str | None, **options: Any) -> int:
     """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
     from sim.cachesim.command import cache as study
 

@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 from models.jit import report_compile_time
 from sim.cachesim.policies import Choice, choices
-from sim.cachesim.study import Outcome, sizes, study
+from sim.cachesim.sampling import FEWEST
+from sim.cachesim.study import Outcome, curve_sizes, sizes, study
 from sim.cachesim.trace import Trace, load
 from sim.errors import UserError
 
@@ -18,13 +19,33 @@ COLUMNS = ("trace", "requests", "distinct", "cache_pages", "policy", "misses")
 
 
 def cache(
-    path: Path, policy: str, pages: str, *, trace_format: str, name: str | None, as_csv: bool, jobs: int, json_to: Path | None, out: TextIO
+    path: Path,
+    policy: str,
+    pages: str | None,
+    *,
+    curve: bool,
+    sample: float | None,
+    trace_format: str,
+    name: str | None,
+    as_csv: bool,
+    jobs: int,
+    json_to: Path | None,
+    out: TextIO,
 ) -> int:
-    """Run the command; 0.  UserError for anything that is wrong with the input; then nothing has been printed."""
+    """Run the command; 0.  UserError for anything that is wrong with the input; then nothing has been printed.
+
+    pages: sizes, or None with `curve`; sample: share of the pages that is simulated, None for all.
+    """
     chosen = choices(policy)
-    sizes(pages, 100)  # what is wrong with them is told before a long trace is read
+    if (pages is None) is not curve:
+        raise UserError("expected --pages N[,N...], or --curve for sizes from one page to all")
+    if pages is not None:
+        sizes(pages, 100)  # what is wrong with them is told before a long trace is read
     trace = load(path, trace_format, name)
-    outcomes = study(trace, chosen, sizes(pages, trace.distinct), jobs)
+    wanted = sizes(pages, trace.distinct) if pages is not None else curve_sizes(trace.distinct)
+    if sample is not None and curve:
+        wanted = [size for size in wanted if round(size * sample) >= FEWEST]
+    outcomes = study(trace, chosen, wanted, jobs, sample)
     report_compile_time()
     if json_to is not None:
         write_json(json_to, trace, chosen, outcomes)
@@ -44,10 +65,15 @@ def write_csv(trace: Trace, outcomes: Sequence[Outcome], out: TextIO) -> None:
 def write_table(trace: Trace, outcomes: Sequence[Outcome], out: TextIO) -> None:
     print(f"{trace.name} ({trace.format}): {len(trace.ids)} requests, {trace.distinct} distinct pages\n", file=out)
     rows = [("pages", "policy", "misses", "miss ratio")]
-    rows += [(str(o.pages), o.policy, str(o.misses), f"{o.misses / len(trace.ids):.4f}") for o in outcomes]
+    rows += [(str(o.pages), o.policy, str(o.misses), _ratio(o, len(trace.ids))) for o in outcomes]
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for pages, policy, misses, ratio in rows:
         print(f"{pages:>{wide[0]}}  {policy:<{wide[1]}}  {misses:>{wide[2]}}  {ratio:>{wide[3]}}", file=out)
+
+
+def _ratio(o: Outcome, requests: int) -> str:
+    more = "" if o.half_width is None else f" ± {o.half_width / requests:.4f}"
+    return f"{o.misses / requests:.4f}{more}"
 
 
 def _document(trace: Trace, chosen: Sequence[Choice], outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -66,6 +92,7 @@ def _document(trace: Trace, chosen: Sequence[Choice], outcomes: Sequence[Outcome
                 "misses": o.misses,
                 "hits": requests - o.misses,
                 "miss_ratio": o.misses / requests,
+                "miss_ratio_half_width": None if o.half_width is None else o.half_width / requests,
             }
             for o in outcomes
         ],

@@ -1,4 +1,4 @@
-"""Policies times sizes over one trace."""
+"""Policies times sizes over one trace: exact, LRU's sizes all in one pass; or estimated from samples."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.cache.mattson import distances, lru_misses
 from models.cache.policy import CachePolicy
 from models.registry import resolve
 from sim.cachesim.policies import Choice
+from sim.cachesim.sampling import estimate, pages_of
 from sim.cachesim.trace import Trace
 from sim.errors import UserError
 
 _NO_FUTURE = np.empty(0, np.int32)
+_LRU_TARGET = "models.cache.lru:LRU"
+
+
+CURVE_POINTS = 50
 
 
 class Outcome(NamedTuple):
-    """Misses of one policy in a cache of `pages`."""
+    """Misses of one policy in a cache of `pages`; half_width: of their 95 % interval, None if they were counted."""
 
     policy: str
     pages: int
     misses: int
+    half_width: float | None = None
+
+
+def curve_sizes(distinct: int) -> list[int]:
+    """Sizes of a curve: CURVE_POINTS at most, evenly apart on a logarithmic scale, from one page to all."""
+    return sorted({round(float(size)) for size in np.geomspace(1, distinct, CURVE_POINTS)})
 
 
 def sizes(text: str, distinct: int) -> list[int]:
@@ -50,19 +62,27 @@ def simulate(policy: CachePolicy, options: dict[str, Any], trace: Trace, pages: 
     return int(policy.run(arrays.cache, trace.ids, later))
 
 
-def study(trace: Trace, chosen: Sequence[Choice], pages: Sequence[int], jobs: int = 1) -> list[Outcome]:
-    """Every policy with every size, sizes together, in the order given.  Compiled loops let threads run beside each other."""
-    policies: list[CachePolicy] = [resolve(choice.entry.target) for choice in chosen]
-    futures = {id(p.ahead): p.ahead(trace.ids, trace.distinct) for p in policies if p.ahead is not None}
-
-    def one(work: tuple[int, int]) -> Outcome:
-        size, which = work
-        policy = policies[which]
-        later = futures.get(id(policy.ahead), _NO_FUTURE)
-        return Outcome(chosen[which].name, size, simulate(policy, chosen[which].options, trace, size, later))
-
-    work = [(size, which) for size in pages for which in range(len(chosen))]
+def count(choice: Choice, trace: Trace, pages: Sequence[int], jobs: int) -> list[int]:
+    """Misses of one policy at each size; sizes beside each other: compiled loops let threads run."""
+    if choice.entry.target == _LRU_TARGET and len(pages) > 1:
+        curve = lru_misses(distances(trace.ids, trace.distinct))
+        return [int(curve[min(size, trace.distinct)]) for size in pages]
+    policy: CachePolicy = resolve(choice.entry.target)
+    later = policy.ahead(trace.ids, trace.distinct) if policy.ahead is not None else _NO_FUTURE
     if jobs == 1:
-        return [one(item) for item in work]
+        return [simulate(policy, choice.options, trace, size, later) for size in pages]
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, work))
+        return list(pool.map(lambda size: simulate(policy, choice.options, trace, size, later), pages))
+
+
+def study(trace: Trace, chosen: Sequence[Choice], pages: Sequence[int], jobs: int = 1, rate: float | None = None) -> list[Outcome]:
+    """Every policy with every size, sizes together, in the order given.  rate: share of the pages that a sample has; without it, exact."""
+    found = [_outcomes(choice, trace, pages, jobs, rate) for choice in chosen]
+    return [outcomes[k] for k in range(len(pages)) for outcomes in found]
+
+
+def _outcomes(choice: Choice, trace: Trace, pages: Sequence[int], jobs: int, rate: float | None) -> list[Outcome]:
+    if rate is None:
+        return [Outcome(choice.name, size, misses) for size, misses in zip(pages, count(choice, trace, pages, jobs), strict=True)]
+    found = estimate(trace, pages_of(trace, rate), pages, lambda part, small: count(choice, part, small, jobs))
+    return [Outcome(choice.name, size, round(one.misses), one.half_width) for size, one in zip(pages, found, strict=True)]
