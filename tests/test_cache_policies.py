@@ -234,3 +234,11 @@ def test_aliases_fix_settings_that_exist() -> None:
         names = {option.name for option in entry.options}
         assert set(entry.preset) <= names
         policy.create(10, 20, **{option.name: option.default for option in entry.options} | entry.preset)
+
+
+def test_lirs_holds_no_more_than_its_cache_where_libcachesim_does() -> None:
+    """1 4 6 6 1 5 in three pages: libcachesim 0.3.5 then hits 1, 4, 5 and 6 alike; by the paper 1, the oldest of Q, had to go for 5."""
+    policy: CachePolicy = resolve("models.cache.lirs:LIRS")
+    arrays = policy.create(3, 7)
+    policy.run(arrays.cache, np.array([1, 4, 6, 6, 1, 5], np.int32), np.empty(0, np.int32))
+    assert resident(arrays) == {4, 5, 6}
