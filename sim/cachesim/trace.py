@@ -18,12 +18,22 @@ FORMATS = (AUTO, *(entry.name for entry in REGISTRY))
 
 
 class Trace(NamedTuple):
-    """ids int32[n], each below `distinct`; name: as tables print it; format: the reader's name."""
+    """References in order; name: as tables print it; format: the reader's name.
+
+    ids    int32[n], each below `distinct`, numbered as they first come
+    keys   uint64[distinct]: the ids as the file has them; neighbours there are neighbours
+    time   int64[n], ns since any beginning, never falling;  write  uint8[n], 0 or 1;  size  int64[n], bytes
+    The last three are None where the format has none of them, or they were not asked for.
+    """
 
     name: str
     format: str
     ids: np.ndarray
     distinct: int
+    keys: np.ndarray | None = None
+    time: np.ndarray | None = None
+    write: np.ndarray | None = None
+    size: np.ndarray | None = None
 
 
 def _reader(path: Path, wanted: str) -> tuple[Entry, Reader]:
@@ -50,4 +60,4 @@ def load(path: Path, wanted: str = AUTO, name: str | None = None) -> Trace:
         raise UserError(f"{path}: there is no id in this file; expected {entry.doc}")
     if len(whole) >= 1 << 31:
         raise UserError(f"{path}: {len(whole)} requests; at most 2^31 - 1 can be simulated")
-    return Trace(name or str(path), entry.name, whole, dense.known)
+    return Trace(name or str(path), entry.name, whole, dense.known, dense.keys[: dense.known])
