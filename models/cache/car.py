@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, TAKE, CachePolicy, driver, nothing, release_it, sized_only
 from models.cache.state import (
     CAPACITY,
     GHOSTS,
@@ -45,22 +45,31 @@ def hit(c, n):
     c.node[n, REFERENCED] = 1
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     """The figure's replace(): T1's hand while T1 has its target or more (and at least a page), else T2's."""
     node = c.node
-    directory = 2 * c.num[CAPACITY]
     target = max(1.0, c.num.view(np.float64)[TARGET])
     while True:
         which = T1 if size_of(c, T1) >= target or size_of(c, T2) == 0 else T2
         n = oldest(c, which)
         if not node[n, REFERENCED]:
-            return bury(c, n, B1 if which == T1 else B2, directory)
+            return n
         node[n, REFERENCED] = 0
         if which == T1:
             move(c, n, T2)
         else:
             renew(c, n)
+
+
+@compiled(TAKE)
+def take(c, n):
+    return bury(c, n, B1 if c.node[n, LIST] == T1 else B2, 2 * c.num[CAPACITY])
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
 
 
 @compiled(void(cache_t))
@@ -104,4 +113,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-CAR = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+CAR = CachePolicy(create, hit, nothing, evict, admit, release_it, run, choose=choose, take=take, sized=sized_only)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, SIZED, TAKE, CachePolicy, driver, nothing, release_it
 from models.cache.state import (
     CAPACITY,
     GHOSTS,
@@ -143,22 +143,23 @@ def hit(c, n):
     c.node[n, REFERENCED] = 1
 
 
-@compiled(void(cache_t, int64))
-def let_go(c, n):
-    """A resident page goes; in its test period it is remembered, and HANDtest keeps the number of these at c."""
+@compiled(TAKE)
+def take(c, n):
+    """In its test period a page is remembered, and HANDtest keeps the number of these at c."""
     if not c.node[n, TEST]:
         leave(c, n, CLOCK)
-        release(c, n)
-        return
+        return release(c, n)
+    gone = c.node[n, PAGE]
     unlink(c, n)
     link_newest(c, n, GHOSTS)
     c.num[USED] -= 1
     while size_of(c, GHOSTS) > c.num[CAPACITY]:
         end_test(c, c.node[RINGS, TEST + 1])
+    return gone
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     """HANDcold."""
     node = c.node
     while True:
@@ -166,15 +167,24 @@ def evict(c, page):
             demote(c)
         n = oldest(c, COLD)
         if not node[n, REFERENCED]:
-            gone = node[n, PAGE]
-            let_go(c, n)
-            return gone
+            return n
         if node[n, TEST]:
             promote(c, n)
         else:
             node[n, REFERENCED] = 0
             to_head(c, n)
             join(c, n, TEST)
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    c.num[CAPACITY] = pages
+    change_target(c, 0)
 
 
 @compiled(ADMIT)
@@ -199,7 +209,7 @@ def admit(c, page):
 def remove(c, n):
     leave(c, n, CLOCK)
     leave(c, n, TEST)
-    release(c, n)
+    release_it(c, n)
 
 
 drive = driver(hit, nothing, evict, admit)
@@ -210,4 +220,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-CLOCK_PRO = CachePolicy(create, hit, nothing, evict, admit, remove, run)
+CLOCK_PRO = CachePolicy(create, hit, nothing, evict, admit, remove, run, choose=choose, take=take, sized=sized)

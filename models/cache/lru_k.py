@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import boolean, int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, WANTED, CachePolicy, driver
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, SIZED, TAKE, WANTED, CachePolicy, driver, release_it
 from models.cache.state import (
+    CAPACITY,
     GHOSTS,
     LIST,
     OWN,
@@ -28,15 +29,14 @@ from models.cache.state import (
     new_cache,
     oldest,
     recall,
-    release,
     renew,
 )
 from models.jit import compiled
 
 RECENT, RANKED = 1, 2  # lists: by last use; on the heap
 SLOT = OWN  # of a node: its place on the heap, from 1
-# num; times in accesses, RETAINED 0: for ever
-NOW, K, CORRELATED, RETAINED, REMEMBERED, HEAPED = range(OWN_NUM, OWN_NUM + 6)
+# num; times in accesses, RETAINED 0: for ever; GHOST_PART: pages remembered as part of the cache, the bits of a float64
+NOW, K, CORRELATED, RETAINED, REMEMBERED, HEAPED, GHOST_PART = range(OWN_NUM, OWN_NUM + 7)
 # `more`, seen as int64: a row for each node (row 0: the history that the page that comes will have)
 HEAP, LAST, HIST = 0, 1, 1  # the heap's node at this place; the last use; HIST + i: the i-th last use, 0 none
 
@@ -45,8 +45,15 @@ def create(pages: int, distinct: int, k: int = 2, correlated: int = 0, retained:
     remembered = int(pages * ghosts)
     nodes = new_cache(pages, distinct, ghosts=remembered, own=1).node.shape[0]
     arrays = new_cache(pages, distinct, ghosts=remembered, own=1, more=(nodes, 2 * (HIST + k + 1)))
-    arrays.num[K : REMEMBERED + 1] = k, correlated, retained, remembered
+    arrays.num[K : RETAINED + 1] = k, correlated, retained
+    arrays.num.view(np.float64)[GHOST_PART] = ghosts
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    c.num[CAPACITY], c.num[REMEMBERED] = pages, int64(pages * c.num.view(np.float64)[GHOST_PART])
 
 
 @compiled(boolean(cache_t, int64, int64))
@@ -134,20 +141,30 @@ def wanted(c, page):
     recall(c, page)
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     rank(c)
-    n = c.more.view(np.int64)[1, HEAP] if c.num[HEAPED] else int64(oldest(c, RECENT))
+    return c.more.view(np.int64)[1, HEAP] if c.num[HEAPED] else int64(oldest(c, RECENT))
+
+
+@compiled(TAKE)
+def take(c, n):
     unrank(c, n)
     return bury(c, n, GHOSTS, c.num[REMEMBERED])
 
 
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
+
+
 @compiled(ADMIT)
 def admit(c, page):
+    """With the history that `wanted` found, once."""
     times, num = c.more.view(np.int64), c.num
     n = attach(c, page, RECENT)
     for i in range(2, num[K] + 1):
-        times[n, HIST + i] = times[0, HIST + i]
+        times[n, HIST + i], times[0, HIST + i] = times[0, HIST + i], 0
     times[n, HIST + 1] = num[NOW]
     times[n, LAST] = num[NOW]
 
@@ -155,7 +172,7 @@ def admit(c, page):
 @compiled(REMOVE)
 def remove(c, n):
     unrank(c, n)
-    release(c, n)
+    release_it(c, n)
 
 
 drive = driver(hit, wanted, evict, admit)
@@ -166,4 +183,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-LRU_K = CachePolicy(create, hit, wanted, evict, admit, remove, run)
+LRU_K = CachePolicy(create, hit, wanted, evict, admit, remove, run, choose=choose, take=take, sized=sized)

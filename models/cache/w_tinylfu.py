@@ -6,22 +6,34 @@ its pages protected.  The memory of uses is that of TinyLFU (models/cache/sketch
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, WANTED, CachePolicy, driver, release_it
+import numpy as np
+from numba import int64
+
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, SIZED, WANTED, CachePolicy, driver, release_it, take_it
 from models.cache.sketch import OWN_AFTER_SKETCH, Sketch, fill, frequency, record, shape_of
-from models.cache.state import CAPACITY, LIST, PAGE, CacheArrays, attach, move, new_cache, oldest, release, renew, size_of
+from models.cache.state import CAPACITY, LIST, PAGE, CacheArrays, attach, move, new_cache, oldest, renew, size_of
 from models.jit import compiled
 
 WINDOW, PROBATION, PROTECTED = 1, 2, 3  # lists
-ROOM, MOST_PROTECTED = OWN_AFTER_SKETCH, OWN_AFTER_SKETCH + 1  # num: pages of the window, protected pages at most
+# num: pages of the window, protected pages at most; the settings, bits of a float64
+ROOM, MOST_PROTECTED, WINDOW_PART, PROTECTED_PART = range(OWN_AFTER_SKETCH, OWN_AFTER_SKETCH + 4)
 
 
 def create(pages: int, distinct: int, window: float = 0.01, protected: float = 0.8, **sketch: float) -> CacheArrays:
     wanted_sketch = Sketch(**sketch)  # type: ignore[arg-type]  # the registry says which are whole numbers
     arrays = new_cache(pages, distinct, more=shape_of(pages, wanted_sketch))
     fill(arrays.num, pages, wanted_sketch)
-    room = max(1, int(pages * window))
-    arrays.num[ROOM], arrays.num[MOST_PROTECTED] = room, int((pages - room) * protected)
+    arrays.num.view(np.float64)[[WINDOW_PART, PROTECTED_PART]] = window, protected
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    """The memory of uses stays as large as it was made."""
+    num, real = c.num, c.num.view(np.float64)
+    room = max(1, int64(pages * real[WINDOW_PART]))
+    num[CAPACITY], num[ROOM], num[MOST_PROTECTED] = pages, room, int64((pages - room) * real[PROTECTED_PART])
 
 
 @compiled(HIT)
@@ -40,19 +52,24 @@ def wanted(c, page):
     record(c, page)
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     """The oldest page of a full window and the main cache's next victim contend; the one that was used more often stays, in main."""
     candidate = oldest(c, WINDOW)
     if size_of(c, PROBATION) + size_of(c, PROTECTED) == 0:
-        return release(c, candidate)
+        return candidate
     victim = oldest(c, PROBATION if size_of(c, PROBATION) > 0 else PROTECTED)
     if size_of(c, WINDOW) < c.num[ROOM]:
-        return release(c, victim)
+        return victim
     if frequency(c, c.node[candidate, PAGE]) <= frequency(c, c.node[victim, PAGE]):
-        return release(c, candidate)
+        return candidate
     move(c, candidate, PROBATION)
-    return release(c, victim)
+    return victim
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -71,4 +88,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-W_TINYLFU = CachePolicy(create, hit, wanted, evict, admit, release_it, run)
+W_TINYLFU = CachePolicy(create, hit, wanted, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized)
