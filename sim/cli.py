@@ -8,22 +8,56 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from models.errors import InputError
 
+if TYPE_CHECKING:
+    from sim.traces.reading import Reading
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes", "controllers")
 
-CACHE_FORMATS = ("auto", "lirs", "text", "oracleGeneral", "cache2k")
+CACHE_FORMATS = ("auto", "text", "csv", "mpt", "lackey", "mqsim", "lirs", "oracleGeneral", "cache2k")
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 
+_TRACE_OPTIONS = (
+    click.option(
+        "--format",
+        "trace_format",
+        type=click.Choice(CACHE_FORMATS),
+        default="auto",
+        show_default=True,
+        help="What the trace is; auto looks at its content.",
+    ),
+    click.option(
+        "--columns", metavar="A,B,...", help="What the columns of text or CSV are, such as time,id,size or time,op,page; - is ignored."
+    ),
+    click.option("--time-unit", type=click.Choice(("ns", "us", "ms", "s")), default="ns", show_default=True, help="Of text and CSV."),
+    click.option("--lenient", is_flag=True, help="Leave out bad lines and records, and say at the end how many."),
+)
 _CONFIG = click.argument("config", type=click.Path())
 _SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key, such as machine.memory=120MiB; repeatable.")
+
+
+def _reads_trace(command: _Command) -> _Command:
+    """The options of every command that reads a trace of any format."""
+    for option in reversed(_TRACE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _reading(columns: str | None, time_unit: str, lenient: bool) -> Reading:
+    from models.workloads.readers.source import Skipped
+    from sim.traces.reading import Reading
+
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    return Reading(names, time_unit, skipped=Skipped() if lenient else None)
 
 
 def _version() -> str:
@@ -240,23 +274,19 @@ def replay(trace: Path, allocator: str) -> int:
     metavar="RATE",
     help="Estimate from five samples of this share of the pages, with the error.",
 )
-@click.option(
-    "--format",
-    "trace_format",
-    type=click.Choice(CACHE_FORMATS),
-    default="auto",
-    show_default=True,
-    help="What TRACE is; auto looks at its content.",
-)
+@_reads_trace
 @click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
-def cache(trace: Path, policy: str, pages: str | None, **options: Any) -> int:
-    """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
+def cache(trace: Path, policy: str, pages: str | None, columns: str | None, time_unit: str, lenient: bool, **options: Any) -> int:
+    """Count the misses of page-replacement policies over the references in TRACE, each distinct id a page.
+
+    TRACE may be of any format that is known (docs/traces.md), plain, gz, xz, bz2 or zstd.
+    """
     from sim.cachesim.command import cache as study
 
-    return study(trace, policy, pages, **options, out=sys.stdout)
+    return study(trace, policy, pages, reading=_reading(columns, time_unit, lenient), **options, out=sys.stdout)
 
 
 @cli.command()

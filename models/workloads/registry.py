@@ -122,7 +122,7 @@ REGISTRY = (
     Entry(
         "trace",
         "models.workloads.trace:build",
-        "page accesses of a real program from a file; gz, xz and bz2 are read directly",
+        "page accesses of a real program from a file; gz, xz, bz2 and zstd are read directly",
         "the file; see docs/recording.md for how to record one",
         (
             Option("file", "path", "", REQUIRED, "the trace"),
@@ -217,7 +217,7 @@ REGISTRY = (
     Entry(
         "io-trace",
         "models.workloads.io_trace:build",
-        "recorded block I/O as reads and writes of the devices' cached pages; gz, xz and bz2 are read directly",
+        "recorded block I/O as reads and writes of the devices' cached pages; gz, xz, bz2 and zstd are read directly",
         "the file; see docs/workloads-files.md",
         (
             Option("file", "path", "", None, "the trace"),

@@ -80,11 +80,15 @@ class _Scanner:
         self.roles = np.array([roles[name] for name in names], np.int64)
         self.rules = rules
         self.row = np.zeros(len(roles), np.int64)
-        self.device = self.size = np.empty(0, np.int64)
+        self.device = self.size = self.of = np.empty(0, np.int64)
 
     def __call__(self, buffer: np.ndarray, length: int, state: np.ndarray, time: np.ndarray, write: np.ndarray, offset: np.ndarray) -> int:
-        self.device, self.size = np.empty(len(time), np.int64), np.empty(len(time), np.int64)
-        return int(self.scan(buffer, length, self.roles, self.rules, self.row, state, time, write, self.device, offset, self.size))
+        whole = time if time.base is None else time.base
+        if whole is not self.of:  # the next block; behind a wrong line that is passed over it is the same one
+            self.of, self.device, self.size = whole, np.empty(len(whole), np.int64), np.empty(len(whole), np.int64)
+        first = len(whole) - len(time)
+        device, size = self.device[first:], self.size[first:]
+        return int(self.scan(buffer, length, self.roles, self.rules, self.row, state, time, write, device, offset, size))
 
 
 def open_rows(path: Path, options: dict[str, Any], separator: str, names: tuple[str, ...] | None = None) -> Stream:
@@ -122,7 +126,7 @@ def open_rows(path: Path, options: dict[str, Any], separator: str, names: tuple[
 
     def blocks() -> Iterator[Requests]:
         scanner = _Scanner(columns, rules)
-        for time, write, offset in blocks_of_lines(path, scanner, message, skip):
+        for time, write, offset in blocks_of_lines(path, scanner, message, skip, options.get("skipped")):
             yield Requests(time, write, scanner.device[: len(time)], offset, scanner.size[: len(time)])
 
     return Stream(blocks, "time" in columns)

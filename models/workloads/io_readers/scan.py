@@ -6,7 +6,7 @@ from numba import types
 
 from models.jit import compiled
 from models.workloads.io_readers.source import LARGEST_REQUEST, MINOR_BITS
-from models.workloads.readers.scan import AT, COLUMN, LATEST, LINE, Bytes, Longs, decimal, fixed_point, operation
+from models.workloads.readers.scan import AT, COLUMN, LATEST, LINE, ROWS, Bytes, Longs, decimal, fixed_point, operation
 
 SKIP, TIME, OP, DEVICE, SECTOR, OFFSET, SECTORS, BYTES = range(8)  # roles of columns
 BAD_COLUMNS, BAD_TIME, BAD_OP, BAD_DEVICE, BAD_PLACE, BAD_LENGTH, BEHIND, BEYOND = range(1, 9)
@@ -88,7 +88,7 @@ def scan_requests(buffer, length, roles, rules, row, state, out_time, out_write,
         end = at
         at += 1
         line += 1
-        state[AT], state[LINE] = begin, line
+        state[AT], state[LINE], state[ROWS] = begin, line, rows
         while end > begin and _is_blank(buffer[end - 1], separator):
             end -= 1
         p = begin

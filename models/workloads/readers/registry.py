@@ -10,6 +10,16 @@ REGISTRY = (
         "valgrind --tool=lackey --trace-mem=yes, as it is printed",
         "valgrind 3.19 manual, Lackey: an example tool",
     ),
+    Entry(
+        "oracleGeneral",
+        "models.workloads.readers.ids:ORACLE_GENERAL",
+        "libCacheSim's records of 24 bytes; an id is a page",
+        "libCacheSim's documentation of its trace formats",
+    ),
     Entry("csv", "models.workloads.readers.csv:READER", "one access a line, fields between commas, semicolons or tabs", "definition"),
     Entry("text", "models.workloads.readers.text:READER", "one access a line, fields between blanks", "definition"),
+    Entry(
+        "lirs", "models.workloads.readers.ids:LIRS", "one id a line, lines of * are dropped; an id is a page", "traces of the LIRS authors"
+    ),
+    Entry("cache2k", "models.workloads.readers.ids:CACHE2K", "big-endian 32-bit ids, each a page", "cache2k benchmark traces (.trc)"),
 )

@@ -43,16 +43,78 @@ class Source(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """sniff(head) says whether bytes at the start (decompressed, at most HEAD) are this format; open(path, options) -> Source."""
+    """sniff(head) says whether bytes at the start (decompressed, at most HEAD) are this format; open(path, options) -> Source.
+
+    options: columns (list or None), time_unit, backwards (ns); skipped: a Skipped where bad records are to be left out and counted.
+    """
 
     sniff: Callable[[bytes], bool]
     open: Callable[[Path, dict[str, Any]], Source]
+
+
+class Skipped:
+    """What a lenient reader has left out: how many records or lines, and what was wrong with the first of them."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.first = ""
+
+    def add(self, message: str, records: int = 1) -> None:
+        self.first = self.first or message
+        self.records += records
+
+
+def refuse(skipped: Skipped | None, message: str, records: int = 1) -> None:
+    """Raises InputError, or counts what is left out where the reader is lenient."""
+    if skipped is None:
+        raise InputError(message)
+    skipped.add(message, records)
+
+
+class _Zstandard(io.RawIOBase):
+    """Frames one after another.  zstandard's own reader takes a frame that is cut off for one that ends."""
+
+    PIECE = 1 << 10  # compressed bytes at a time: they become 44 MB at most (a block of 128 KiB takes 3 bytes or more)
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise InputError("reading .zst needs the package zstandard: pip install 'mempress[zstd]'") from None
+        self.raw, self.ready = raw, b""
+        self.wrong = zstandard.ZstdError
+        self.begin = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj
+        self.frame = self.begin()
+        self.at_start = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.ready:
+            left = self.frame.unused_data if self.frame.eof else b""
+            if self.frame.eof:
+                self.frame, self.at_start = self.begin(), True
+            piece = left or self.raw.read(self.PIECE)
+            if not piece:
+                if self.at_start:
+                    return 0
+                raise EOFError
+            self.at_start = False
+            try:
+                self.ready = self.frame.decompress(piece)
+            except self.wrong as error:
+                raise OSError(str(error)) from None
+        part, self.ready = self.ready[: len(buffer)], self.ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 _DECOMPRESSORS: tuple[tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
     (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type,return-value]
     (b"\xfd7zXZ\0", "xz", lzma.LZMAFile),
     (b"BZh", "bzip2", bz2.BZ2File),
+    (b"\x28\xb5\x2f\xfd", "zstd", _Zstandard),  # type: ignore[arg-type,return-value]
 )
 
 

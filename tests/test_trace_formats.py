@@ -1,0 +1,176 @@
+"""Every trace format as one stream of references: what is recognised, which columns it has, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.errors import InputError
+from sim.cachesim.trace import Trace, load
+from sim.cli import CACHE_FORMATS, execute
+from sim.traces.formats import NAMES
+from sim.traces.reading import ALL, Reading
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+def write(folder: Path, content: str | bytes, name: str = "trace") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def keys(trace: Trace) -> list[int]:
+    assert trace.keys is not None
+    return [int(key) for key in trace.keys[trace.ids]]
+
+
+def column(trace: Trace, name: str) -> list[int] | None:
+    found = getattr(trace, name)
+    return None if found is None else list(found.tolist())
+
+
+def everything(
+    path: Path, wanted: str = "auto", **options: Any
+) -> tuple[str, list[int], list[int] | None, list[int] | None, list[int] | None]:
+    """(format, keys, time, write, size)"""
+    trace = load(path, wanted, columns=ALL, reading=Reading(**options))
+    bare = load(path, wanted, reading=Reading(**options))
+    assert bare.time is None and bare.write is None and bare.size is None and keys(bare) == keys(trace)
+    return trace.format, keys(trace), column(trace, "time"), column(trace, "write"), column(trace, "size")
+
+
+def oracle(rows: list[tuple[int, int, int, int]]) -> bytes:
+    return b"".join(struct.pack("<IQIq", *row) for row in rows)
+
+
+ORACLE = [(1, 7, 100, 2), (1, 2**64 - 1, 5, -1), (4, 7, 100, -1)]
+
+
+def test_the_names_are_one_list() -> None:
+    assert CACHE_FORMATS == NAMES and len(set(NAMES)) == len(NAMES)
+
+
+def test_object_columns(tmp_path: Path) -> None:
+    big = 2**64 - 1
+    assert everything(write(tmp_path, oracle(ORACLE))) == ("oracleGeneral", [7, big, 7], [10**9, 10**9, 4 * 10**9], None, [100, 5, 100])
+    assert everything(write(tmp_path, f"time,obj_id,size\n1,7,100\n2,{big},5\n")) == ("csv", [7, big], [1, 2], None, [100, 5])
+    assert everything(write(tmp_path, "5;w;1.5;x\n6;r;2;y\n"), columns=("id", "op", "time", "-"), time_unit="us") == (
+        "csv", [5, 6], [1500, 2000], [1, 0], None,
+    )  # fmt: skip
+    assert everything(write(tmp_path, "1 2 3\n4 5 6\n"), columns=("-", "id", "size")) == ("csv", [2, 5], None, None, [3, 6])
+
+
+def test_page_accesses_and_block_io(tmp_path: Path) -> None:
+    """By hand: addresses are pages of 4 KiB; 8 sectors are a page, a request across two pages is two references; devices keep apart."""
+    assert everything(write(tmp_path, "I  04000,3\n L 5ffc,8\nI  04003,3\n S 5000,8\n")) == (
+        "lackey",
+        [5, 6, 5],
+        [0, 0, 0],
+        [0, 0, 1],
+        None,
+    )
+    assert everything(write(tmp_path, "0 r 4096\n10 w 0x1fff\n")) == ("text", [1, 1], [0, 10], [0, 1], None)
+    assert everything(write(tmp_path, "r 9\nw 3\n")) == ("text", [9, 3], None, [0, 1], None)
+    second = 1 << 48
+    assert everything(write(tmp_path, "0 3 0 8 0\n5 1 7 2 1\n9 3 16 8 1\n")) == (
+        "mqsim", [0, second, second + 1, 2], [0, 5, 5, 9], [1, 0, 0, 0], None,
+    )  # fmt: skip
+    assert everything(write(tmp_path, "time,offset,size,op\n1,4095,2,w\n"), "csv") == ("csv", [0, 1], [1, 1], [1, 1], None)
+    assert everything(write(tmp_path, "8 8 w\n"), "text") == ("text", [1], None, [1], None)
+
+
+def test_large_requests_are_split_in_parts(tmp_path: Path) -> None:
+    """A million pages and more at once, and many such requests."""
+    path = write(tmp_path, "sector,sectors,op\n" + "0,8388600,r\n" * 2 + "8,8,w\n", "t.csv")
+    trace = load(path, columns=ALL)
+    pages = 8388600 // 8
+    assert trace.distinct == pages and len(trace.ids) == 2 * pages + 1 and trace.write is not None and trace.write.sum() == 1
+
+
+def test_zstd_in_frames(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    pack = zstandard.ZstdCompressor().compress
+    text = "".join(f"{n}\n" for n in range(200_000)).encode()
+    whole = pack(text[:600_000]) + pack(b"") + pack(text[600_000:])
+    assert load(write(tmp_path, whole)).distinct == 200_000
+    for cut in (len(whole) - 3, len(pack(text[:600_000])) - 5):
+        with pytest.raises(InputError, match="zstd data is cut off after"):
+            load(write(tmp_path, whole[:cut]))
+    with pytest.raises(InputError, match="damaged zstd"):
+        load(write(tmp_path, whole + b"abcdefgh"))
+
+
+LENIENT: dict[str, tuple[str | bytes, str, list[int], int, str]] = {
+    "ids": ("1\nx\n2\n-3\n18446744073709551616\n4", "lirs", [1, 2, 4], 3, ":2: expected one id"),
+    "objects": ("id,size\n1,5\n2\n18446744073709551616,1\n3,x\n-1,0\n4,6\n", "csv", [1, 4], 4, ":3: expected 2 columns"),
+    "pages": ("1 r 0\n-1 r 0\n2 x 0\n3 r 4096\n4 r 99999999999999999999\n", "text", [0, 1], 3, ":2: column 1: expected a time"),
+    "lackey": (" L 1000,8\nhello\n S 2000,8\n", "lackey", [1, 2], 1, ":2: expected a line of lackey"),
+    "block I/O": ("0 0 0 8 0\n1 0 8 0 0\n2 0 8 8 7\n3 0 16 8 1\n5 0\n", "mqsim", [0, 2], 3, ":2: column 4"),
+    "cut off": (oracle(ORACLE) + b"abc", "oracleGeneral", [7, 2**64 - 1, 7], 1, "at byte 72: the last record is cut off"),
+    "time falls": (oracle([*ORACLE, (2, 9, 1, -1), (4, 8, 1, -1)]), "oracleGeneral", [7, 2**64 - 1, 7, 8], 1, "at byte 72: "),
+    "half an id": (b"\0\0\0\1\0\0\0\2\0\0", "cache2k", [1, 2], 1, "at byte 8: the last record"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LENIENT)
+def test_bad_records_are_refused_or_left_out(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    content, form, good, bad, message = LENIENT[case]
+    path = write(tmp_path, content)
+    with pytest.raises(InputError) as error:
+        load(path, form, columns=ALL)
+    assert message in str(error.value) and str(error.value).startswith(str(path))
+    assert keys(load(path, form, columns=ALL, lenient=True)) == good
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path}: {bad} bad records or lines left out; the first: {path}") and message in said
+
+
+def test_lenient_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong lines at every place of a block; columns that are kept beside the others stay in step."""
+    monkeypatch.setattr("models.workloads.readers.lines.BLOCK_BYTES", 37)
+    rows = [(n, n * 3 % 50, n % 9) for n in range(400)]
+    lines = [f"{t},{page},{size}\n" if n % 7 else "wrong\n" for n, (t, page, size) in enumerate(rows)]
+    trace = load(write(tmp_path, "time,id,size\n" + "".join(lines)), columns=ALL, lenient=True)
+    good = [row for n, row in enumerate(rows) if n % 7]
+    assert list(zip(column(trace, "time") or [], keys(trace), column(trace, "size") or [], strict=True)) == good
+    monkeypatch.undo()
+    monkeypatch.setattr("models.workloads.readers.lines.BLOCK_BYTES", 41)
+    lines = [f"{t} {page % 3} {page * 8} 8 {size & 1}\n" if n % 7 else "wrong\n" for n, (t, page, size) in enumerate(rows)]
+    trace = load(write(tmp_path, "0 0 0 8 0\n" + "".join(lines)), "mqsim", columns=ALL, lenient=True)
+    assert [key & 0xFFFF for key in keys(trace)] == [0, *(page for _, page, _ in good)]
+    assert column(trace, "write") == [1, *(1 - (size & 1) for _, _, size in good)]
+
+
+def test_the_command_says_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "1\n2\nx\n1\n")
+    command = ["cache", str(path), "--policy", "lru", "--pages", "1"]
+    assert execute(command) == 2
+    assert execute([*command, "--lenient"]) == 0
+    assert "1 bad records or lines left out" in capsys.readouterr().err
+    path = write(tmp_path, "a 5 1\nb 6 2\n")
+    assert execute([*command, "--columns", "-,id,time", "--time-unit", "s"]) == 0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=300) | st.text("0123456789 rwLSIM+-,.:;/#*[]()=>x\n", max_size=300).map(str.encode),
+    st.sampled_from(NAMES),
+    st.booleans(),
+)
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, form: str, lenient: bool) -> None:
+    path = write(tmp_path, content)
+    try:
+        trace = load(path, form, columns=ALL, lenient=lenient)
+    except InputError as error:
+        assert str(path) in str(error)
+        return
+    assert len(trace.ids) and trace.distinct == len(np.unique(trace.ids))
+    for found in (trace.time, trace.write, trace.size):
+        assert found is None or len(found) == len(trace.ids)
+    assert trace.time is None or bool(np.all(np.diff(trace.time) >= 0))
