@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import InputError
+from models.workloads.stream import SLEEP
 from sim.cachesim.trace import Trace, load
 from sim.cli import CACHE_FORMATS, execute
 from sim.traces.formats import NAMES
@@ -86,6 +87,48 @@ def test_page_accesses_and_block_io(tmp_path: Path) -> None:
     assert everything(write(tmp_path, "8 8 w\n"), "text") == ("text", [1], None, [1], None)
 
 
+MSR = "128166372003061629,hm,1,Read,4096,512,41286\n128166372003061639,hm,0,Write,8191,2,9\n"
+BLKPARSE = """  8,0    3        1     0.000000000   697  Q   W 8 + 8 [kjournald]
+  8,0    3        2     0.000001829   697  G   W 8 + 8 [kjournald]
+  8,0    3        0     0.000002000     0  m   N cfq697 insert_request
+  8,16   3        3     0.000002500   697  Q  RM 16 + 8 [ls]
+  8,0    3        4     0.000003000   697  Q FWS [kjournald]
+  8,0    3        5     0.000003500   697  Q   D 800 + 8 [fstrim]
+  8,0    1        6     1.500000000   697  Q RA 24 + 1 [ls]
+CPU1 (8,0):
+ Reads Queued:           1,        0KiB  Writes Queued:           1,        4KiB
+"""
+
+
+def vscsi(version: int, rows: list[tuple[int, int, int, int]]) -> bytes:
+    """Of (command, length, block, us)."""
+    if version == 1:
+        return b"".join(struct.pack("<IIIHHQQ", n, size, 1, op, 0x100 | n, block, us) for n, (op, size, block, us) in enumerate(rows))
+    return b"".join(struct.pack("<HHIIIQQQ", op, 0x200 | n, n, size, 1, block, us, 77) for n, (op, size, block, us) in enumerate(rows))
+
+
+SCSI = [(0x28, 4096, 8, 5), (0x2A, 8192, 20, 6), (0x00, 0, 0, 7), (0x88, 0, 1, 8), (0x8A, 512, 8, 9)]
+
+
+def test_block_io_of_others(tmp_path: Path) -> None:
+    second = 1 << 48
+    assert everything(write(tmp_path, MSR)) == ("msr", [1, second + 1, second + 2], [0, 1000, 1000], [0, 1, 1], None)
+    assert everything(write(tmp_path, BLKPARSE)) == (
+        "blkparse", [1, second + 2, 3], [0, 2500, 1_500_000_000], [1, 0, 0], None,
+    )  # fmt: skip
+    for version in (1, 2):
+        assert everything(write(tmp_path, vscsi(version, SCSI))) == (
+            "vscsi", [1, 2, 3, 4, 1], [5000, 6000, 6000, 6000, 9000], [0, 1, 1, 1, 1], None,
+        )  # fmt: skip
+
+
+def test_the_machine_takes_them_too(tmp_path: Path) -> None:
+    from tests.test_io_trace import read
+
+    for content in (MSR, BLKPARSE, vscsi(1, SCSI), vscsi(2, SCSI)):
+        assert sum(op != SLEEP for op, _, _ in read(write(tmp_path, content))) >= 2
+
+
 def test_large_requests_are_split_in_parts(tmp_path: Path) -> None:
     """A million pages and more at once, and many such requests."""
     path = write(tmp_path, "sector,sectors,op\n" + "0,8388600,r\n" * 2 + "8,8,w\n", "t.csv")
@@ -115,6 +158,10 @@ LENIENT: dict[str, tuple[str | bytes, str, list[int], int, str]] = {
     "block I/O": ("0 0 0 8 0\n1 0 8 0 0\n2 0 8 8 7\n3 0 16 8 1\n5 0\n", "mqsim", [0, 2], 3, ":2: column 4"),
     "cut off": (oracle(ORACLE) + b"abc", "oracleGeneral", [7, 2**64 - 1, 7], 1, "at byte 72: the last record is cut off"),
     "time falls": (oracle([*ORACLE, (2, 9, 1, -1), (4, 8, 1, -1)]), "oracleGeneral", [7, 2**64 - 1, 7, 8], 1, "at byte 72: "),
+    "msr": (f"{MSR}1,hm,0,Read,0,512,1\n{MSR.split()[0].replace('512', '0')}\n{MSR[:10]}", "msr", [1, 2**48 + 1, 2**48 + 2], 3, ":3: column 1"),
+    "blkparse": (BLKPARSE.replace("G", "Q").replace("+ 8 [ls]", "8") + "x", "blkparse", [1, 1, 3], 1, ":4: expected a line of blkparse"),
+    "vscsi": (vscsi(1, [*SCSI, (0x28, 1, 1 << 60, 9), (0x28, 1, 0, 2**63)]) + b"x", "vscsi", [1, 2, 3, 4, 1], 3, "at byte"),
+    "mixed": (vscsi(2, SCSI) + BLKPARSE.encode()[:40] + vscsi(2, SCSI)[:39], "vscsi", [1, 2, 3, 4, 1], 2, "at byte 200: exp"),
     "half an id": (b"\0\0\0\1\0\0\0\2\0\0", "cache2k", [1, 2], 1, "at byte 8: the last record"),
 }  # fmt: skip
 

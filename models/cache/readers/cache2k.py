@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from models.cache.readers.source import Objects, Reader, Stream, records
+from models.cache.readers.source import Objects, Reader, Stream
+from models.workloads.readers.source import records
 
 _OTHERS = (b"\x7fELF", b"\x89PNG", b"PK", b"%PDF", b"MPTRACE", b"\x28\xb5\x2f\xfd", b"SQLite")  # what is binary and certainly no trace
 _FEW = 16

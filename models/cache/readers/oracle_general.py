@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from models.cache.readers.source import Objects, Reader, Stream, records
+from models.cache.readers.source import Objects, Reader, Stream
 from models.errors import InputError
-from models.workloads.readers.source import Skipped, head, refuse
+from models.workloads.readers.source import Skipped, head, records, refuse
 
 RECORD = np.dtype([("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "<i8")])
 COLUMNS = frozenset({"time", "size"})

@@ -14,7 +14,6 @@ from numba import int32, int64, types, uint64
 
 from models.errors import InputError
 from models.jit import compiled
-from models.workloads.readers.source import BLOCK_BYTES, Skipped, TraceFile, refuse
 
 Wide = types.Array(uint64, 1, "C", readonly=True)
 Keys = types.Array(uint64, 1, "C")
@@ -50,22 +49,6 @@ class Reader(NamedTuple):
 
     sniff: Callable[[bytes], bool]
     open: Callable[[Path, dict[str, Any]], Stream]
-
-
-def records(path: Path, size: int, what: str, skipped: Skipped | None) -> Iterator[tuple[int, np.ndarray]]:
-    """(offset, uint8[n, size]): blocks of a file of records of equal size.
-
-    what   the record in words
-    Raises InputError with the offset where the last record is cut off, or counts it.
-    """
-    with TraceFile(path) as file:
-        while data := file.read(BLOCK_BYTES // size * size):
-            begin = file.offset - len(data)
-            if rest := len(data) % size:
-                at = file.offset - rest
-                refuse(skipped, f"{path}: at byte {at}: the last record is cut off: expected {size} bytes ({what}), found {rest}")
-            if len(data) >= size:
-                yield begin, np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)
 
 
 @compiled(int64(Wide, Keys, Slots, int64, Slots))

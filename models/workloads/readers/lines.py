@@ -9,10 +9,9 @@ import numpy as np
 
 from models.errors import InputError
 from models.workloads.readers import scan
-from models.workloads.readers.source import BLOCK_BYTES, Block, Skipped, TraceFile, refuse, shown
+from models.workloads.readers.source import BLOCK_BYTES, LONGEST_LINE, Block, Skipped, TraceFile, refuse, shown
 
 Scan = Callable[[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]
-LONGEST_LINE = 1 << 16
 
 
 def blocks_of_lines(

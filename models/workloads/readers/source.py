@@ -20,6 +20,7 @@ from models.errors import InputError
 
 HEAD = 4096  # bytes that a reader may look at to say whether a file is its own
 BLOCK_BYTES = 1 << 22
+LONGEST_LINE = 1 << 16
 
 # time int64[n] (ns, or instructions executed so far), never falling; write uint8[n], 0 or 1; place int64[n], 0 or more
 Block = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -178,3 +179,40 @@ def shown(line: bytes) -> str:
     """A line as an error message shows it."""
     text = line.rstrip(b"\r\n").decode("latin-1")
     return ascii(text[:60]) + ("..." if len(text) > 60 else "")
+
+
+def records(path: Path, size: int, what: str, skipped: Skipped | None) -> Iterator[tuple[int, np.ndarray]]:
+    """(offset, uint8[n, size]): blocks of a file of records of equal size.
+
+    what   the record in words
+    Raises InputError with the offset where the last record is cut off, or counts it.
+    """
+    with TraceFile(path) as file:
+        while data := file.read(BLOCK_BYTES // size * size):
+            begin, rest = file.offset - len(data), len(data) % size
+            if len(data) >= size:
+                yield begin, np.frombuffer(data, np.uint8, len(data) - rest).reshape(-1, size)
+            if rest:
+                at = file.offset - rest
+                refuse(skipped, f"{path}: at byte {at}: the last record is cut off: expected {size} bytes ({what}), found {rest}")
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line without its end) of a text file, one by one.  Raises InputError for a line that is no text's."""
+    number, rest = 0, b""
+    with TraceFile(path) as file:
+        while data := file.read(BLOCK_BYTES):
+            *whole, rest = (rest + data).split(b"\n")
+            for line in whole:
+                number += 1
+                yield number, line.rstrip(b"\r")
+            if len(rest) > LONGEST_LINE:
+                raise InputError(f"{path}:{number + 1}: not a text trace: a line of more than {LONGEST_LINE} bytes")
+    if rest:
+        yield number + 1, rest
+
+
+def settled(time: np.ndarray, latest: int, backwards: int) -> tuple[np.ndarray, np.ndarray]:
+    """(time that never falls, whether each was at most `backwards` below the latest one before it)."""
+    highest = np.maximum.accumulate(np.maximum(time, latest))
+    return highest, highest - time <= backwards
