@@ -13,7 +13,7 @@ from models.workloads.readers.source import Skipped
 from sim.errors import UserError
 from sim.traces.formats import AUTO
 from sim.traces.formats import NAMES as FORMATS
-from sim.traces.reading import NONE, Opened, Reading, nanoseconds, opened
+from sim.traces.reading import NONE, Numbered, Opened, Reading, nanoseconds, opened
 
 __all__ = ["AUTO", "FORMATS", "Trace", "load"]
 _TYPES = {"time": np.int64, "write": np.uint8, "size": np.int64}
@@ -67,18 +67,43 @@ def report(path: Path, skipped: Skipped) -> None:
 
 
 def _whole(path: Path, source: Opened, name: str, columns: frozenset[str]) -> Trace:
+    if source.numbered is not None:
+        return _of_numbered(path, source, source.numbered, name, columns)
     dense, ids = Dense(), []
     kept: dict[str, list[np.ndarray]] = {column: [] for column in columns}
     for rows in source.blocks(columns):
         ids.append(dense.add(rows.key))
         for column in columns:
             kept[column].append(getattr(rows, column))
-    whole = np.concatenate(ids) if ids else np.empty(0, np.int32)
-    if not len(whole):
-        raise UserError(f"{path}: there is no id in this file; expected at least one reference")
-    if len(whole) >= 1 << 31:
-        raise UserError(f"{path}: {len(whole)} requests; at most 2^31 - 1 can be simulated")
+    _check_length(path, sum(map(len, ids)))
     found = {column: np.ascontiguousarray(np.concatenate(parts), _TYPES[column]) for column, parts in kept.items()}
+    return _trace(source, name, np.concatenate(ids), dense.keys[: dense.known], found)
+
+
+def _of_numbered(path: Path, source: Opened, numbered: Numbered, name: str, columns: frozenset[str]) -> Trace:
+    """Ids as they are in the file, into one array."""
+    _check_length(path, numbered.references)
+    ids = np.empty(numbered.references, np.int32)
+    found = {column: np.empty(numbered.references, _TYPES[column]) for column in columns}
+    begin = 0
+    for block, *others in numbered.blocks(columns):
+        end = begin + len(block)
+        ids[begin:end] = block
+        for column, values in zip(("time", "write", "size"), others, strict=True):
+            if column in columns:
+                found[column][begin:end] = values
+        begin = end
+    return _trace(source, name, ids, numbered.keys, found)
+
+
+def _check_length(path: Path, references: int) -> None:
+    if not references:
+        raise UserError(f"{path}: there is no id in this file; expected at least one reference")
+    if references >= 1 << 31:
+        raise UserError(f"{path}: {references} requests; at most 2^31 - 1 can be simulated")
+
+
+def _trace(source: Opened, name: str, ids: np.ndarray, keys: np.ndarray, found: dict[str, np.ndarray]) -> Trace:
     if "time" in found:
         found["time"] = nanoseconds(found["time"], source.unit)
-    return Trace(name, source.format, whole, dense.known, dense.keys[: dense.known], **found)
+    return Trace(name, source.format, ids, len(keys), keys, **found)

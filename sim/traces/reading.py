@@ -15,7 +15,9 @@ import numpy as np
 from models.errors import InputError
 from models.registry import resolve
 from models.workloads.io_readers.source import Requests
-from models.workloads.readers.source import Skipped
+from models.workloads.readers import mpt2
+from models.workloads.readers.mpt import version_of
+from models.workloads.readers.source import Skipped, head
 from sim.traces.formats import BLOCK, OBJECT, Format, recognised
 
 PAGE_BYTES = 4096
@@ -58,6 +60,14 @@ class Rows(NamedTuple):
     size: np.ndarray | None
 
 
+class Numbered(NamedTuple):
+    """A trace whose ids are dense already: keys uint64[pages]; references; blocks(wanted) yields (ids, time, write, size)."""
+
+    keys: np.ndarray
+    references: int
+    blocks: Callable[[frozenset[str]], Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]]]
+
+
 class Opened(NamedTuple):
     """A trace, opened.
 
@@ -72,15 +82,37 @@ class Opened(NamedTuple):
     page_bytes: int
     columns: frozenset[str]
     blocks: Callable[[frozenset[str]], Iterator[Rows]]
+    numbered: Numbered | None = None
 
 
 def opened(path: Path, wanted: str, reading: Reading) -> Opened:
     """Open a trace by its format, or by what it begins with.  UserError (or InputError)."""
     options = reading.options()
     form = recognised(path, wanted, options)
+    if form.entry.name == "mpt" and version_of(head(path)) == mpt2.VERSION:
+        return _mapped(path)
     if form.family == OBJECT:
         return _objects(form, path, options)
     return _block_io(form, path, options) if form.family == BLOCK else _pages(form, path, options)
+
+
+def _mapped(path: Path) -> Opened:
+    """Our own format, version 2: what it holds is what is wanted."""
+    trace = mpt2.Map(path)
+    has = frozenset(name for name, bit in (("time", mpt2.TIME), ("size", mpt2.SIZE), ("write", mpt2.WRITE)) if trace.columns & bit)
+
+    def numbered(wanted: frozenset[str]) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]]:
+        wanted &= has
+        for k in range(len(trace.index)):
+            time = trace.time(k) if "time" in wanted else None
+            write = trace.write(k) if "write" in wanted else None
+            yield trace.ids(k), time, write, trace.size(k) if "size" in wanted else None
+
+    def blocks(wanted: frozenset[str]) -> Iterator[Rows]:
+        for ids, *columns in numbered(wanted):
+            yield Rows(trace.keys[ids], *columns)
+
+    return Opened("mpt", trace.unit, trace.page_bytes, has, blocks, Numbered(trace.keys, trace.accesses, numbered))
 
 
 def nanoseconds(time: np.ndarray, unit: str) -> np.ndarray:

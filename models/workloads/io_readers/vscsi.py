@@ -100,8 +100,8 @@ def _open(path: Path, options: dict[str, Any]) -> Stream:
     version = _version(head(path))
     if not version:
         raise InputError(
-            f"{path}: at byte 0: not a vSCSI trace: expected records of 32 bytes with version 1 at byte 15, or of 40 bytes with version 2 at "
-            "byte 3"
+            f"{path}: at byte 0: not a vSCSI trace: expected records of 32 bytes with version 1 at byte 15, or of 40 bytes with version 2 "
+            "at byte 3"
         )
     return Stream(lambda: _blocks(path, version, options), True)
 
