@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -68,20 +68,28 @@ class Numbered(NamedTuple):
     blocks: Callable[[frozenset[str]], Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]]]
 
 
+class Blocks(Protocol):
+    """See Opened."""
+
+    def __call__(self, wanted: frozenset[str], since: int = 0, /) -> Iterator[Rows]: ...
+
+
 class Opened(NamedTuple):
     """A trace, opened.
 
     unit        of its times: "ns", "instructions", or "none"
     page_bytes  what a key numbers: pages of so many bytes, or 0: objects
     columns     which it has
-    blocks      blocks(wanted) yields Rows with those of the wanted columns that it has; raises InputError
+    blocks      blocks(wanted, since=0) yields Rows with those of the wanted columns that it has; raises InputError.  What lies
+                before `since` (in its unit) may be left out where that saves reading
+    numbered    of a trace whose ids are dense
     """
 
     format: str
     unit: str
     page_bytes: int
     columns: frozenset[str]
-    blocks: Callable[[frozenset[str]], Iterator[Rows]]
+    blocks: Blocks
     numbered: Numbered | None = None
 
 
@@ -101,15 +109,17 @@ def _mapped(path: Path) -> Opened:
     trace = mpt2.Map(path)
     has = frozenset(name for name, bit in (("time", mpt2.TIME), ("size", mpt2.SIZE), ("write", mpt2.WRITE)) if trace.columns & bit)
 
-    def numbered(wanted: frozenset[str]) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]]:
+    def numbered(
+        wanted: frozenset[str], since: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]]:
         wanted &= has
-        for k in range(len(trace.index)):
+        for k in range(trace.block_at(since) if "time" in has else 0, len(trace.index)):
             time = trace.time(k) if "time" in wanted else None
             write = trace.write(k) if "write" in wanted else None
             yield trace.ids(k), time, write, trace.size(k) if "size" in wanted else None
 
-    def blocks(wanted: frozenset[str]) -> Iterator[Rows]:
-        for ids, *columns in numbered(wanted):
+    def blocks(wanted: frozenset[str], since: int = 0) -> Iterator[Rows]:
+        for ids, *columns in numbered(wanted, since):
             yield Rows(trace.keys[ids], *columns)
 
     return Opened("mpt", trace.unit, trace.page_bytes, has, blocks, Numbered(trace.keys, trace.accesses, numbered))
@@ -124,7 +134,7 @@ def _objects(form: Format, path: Path, options: dict[str, Any]) -> Opened:
     reader = resolve(form.entry.target)
     stream = reader.open(path, options)
 
-    def blocks(wanted: frozenset[str]) -> Iterator[Rows]:
+    def blocks(wanted: frozenset[str], _since: int = 0) -> Iterator[Rows]:
         for block in reader.open(path, {**options, "wanted": wanted}).blocks():
             yield Rows(*block)
 
@@ -136,7 +146,7 @@ def _pages(form: Format, path: Path, options: dict[str, Any]) -> Opened:
     has = frozenset({"write"} if source.time == "none" else {"time", "write"})
     numbers = None if source.pages is None else _page_numbers(source.pages, source.place_bytes)
 
-    def blocks(wanted: frozenset[str]) -> Iterator[Rows]:
+    def blocks(wanted: frozenset[str], _since: int = 0) -> Iterator[Rows]:
         for time, write, place in source.blocks():
             key = numbers[place] if numbers is not None else _page_numbers(place, source.place_bytes)
             yield Rows(key, time if "time" in wanted & has else None, write if "write" in wanted else None, None)
@@ -157,7 +167,7 @@ def _block_io(form: Format, path: Path, options: dict[str, Any]) -> Opened:
     stream = resolve(form.entry.target).open(path, options)
     has = frozenset({"time", "write"} if stream.timed else {"write"})
 
-    def blocks(wanted: frozenset[str]) -> Iterator[Rows]:
+    def blocks(wanted: frozenset[str], _since: int = 0) -> Iterator[Rows]:
         devices: dict[int, int] = {}
         for requests in stream.blocks():
             base = _devices(path, devices, requests.device)
