@@ -24,7 +24,23 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes", "controllers")
 
-CACHE_FORMATS = ("auto", "text", "csv", "mpt", "lackey", "mqsim", "msr", "blkparse", "vscsi", "lirs", "oracleGeneral", "cache2k")
+CACHE_FORMATS = (
+    "auto",
+    "text",
+    "csv",
+    "mpt",
+    "lackey",
+    "damon",
+    "perf",
+    "masim",
+    "mqsim",
+    "msr",
+    "blkparse",
+    "vscsi",
+    "lirs",
+    "oracleGeneral",
+    "cache2k",
+)
 TRACE_OUTPUTS = ("mpt", "text", "csv", "oracleGeneral", "lirs", "cache2k")
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 

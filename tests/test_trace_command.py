@@ -126,7 +126,8 @@ def test_whole_files_or_none(table: Path, capsys: pytest.CaptureFixture[str]) ->
     ("options", "left"),
     [
         (["--from", "5"], [1, 2, 3, 4]), (["--from", "1s", "--until", "2500ms"], [3]), (["--until", "5ns"], [0]),
-        (["--only", "writes"], [1, 2, 4]), (["--only", "reads"], [0, 3]), (["--ids", "7-9"], [0, 1, 2, 4]), (["--ids", "9"], [1, 4]), (["--every", "2"], [0, 2, 4]),
+        (["--only", "writes"], [1, 2, 4]), (["--only", "reads"], [0, 3]), (["--ids", "7-9"], [0, 1, 2, 4]), (["--ids", "9"], [1, 4]),
+        (["--every", "2"], [0, 2, 4]),
         (["--every", "2", "--only", "writes"], [1, 4]),
     ],
 )  # fmt: skip

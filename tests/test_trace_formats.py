@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from models.workloads.stream import SLEEP
 from sim.cachesim.trace import Trace, load
 from sim.cli import CACHE_FORMATS, execute
 from sim.traces.formats import NAMES
-from sim.traces.reading import ALL, Reading
+from sim.traces.reading import ALL, Reading, opened
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -127,6 +130,169 @@ def test_the_machine_takes_them_too(tmp_path: Path) -> None:
 
     for content in (MSR, BLKPARSE, vscsi(1, SCSI), vscsi(2, SCSI)):
         assert sum(op != SLEEP for op, _, _ in read(write(tmp_path, content))) >= 2
+
+
+PERF = """              pf 30/31 50871.776507:          1 page-faults:     7f0000005018
+              pf 30/32 50871.776535: page-faults:u:     7f0000006018     7f77b1133b70 _start+0x0 (/usr/lib/ld.so)
+\t    7f77b1133b70 _start+0x0 (/usr/lib/ld.so)
+
+            a -b 40/40 [001] 50872.000000: exceptions:page_fault_user: address=0x7f0000005fff ip=0x401000 error_code=0x6
+              pf 30/31 50873.000000: exceptions:page_fault_kernel: address=0xffffffff81000000 ip=0x401000 error_code=0x0
+              pf 30/31 50873.000001: sched:sched_switch: prev_comm=x
+"""
+FTRACE = """# tracer: nop
+#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
+            cp-7       [000] d..1.  1.500000: mm_filemap_add_to_page_cache: dev 8:1 ino 1a pfn=0x99 ofs=8192 order=1
+            cp-7       [000] .....  1.600000: mm_filemap_delete_from_page_cache: dev 8:1 ino 1a pfn=0x99 ofs=8192 order=1
+   kworker/0:1-8   (  7) [001] d..1.  1.700000: mm_filemap_get_pages: dev=8:1 ino=1b ofs=4096-12287
+            cp-7       [000] d..1.  1.800000: mm_filemap_fault: dev=8:1 ino=1a ofs=12288
+            old-7      [000] d..1   1.900000: mm_filemap_add_to_page_cache: dev 8:1 ino 1a page=00000000c0ffee pfn=5 ofs=0
+"""
+
+
+def test_perf_and_ftrace(tmp_path: Path) -> None:
+    page, space, ns = 0x7F0000005, 1 << 45, 10**9
+    assert everything(write(tmp_path, PERF)) == (
+        "perf", [page, page + 1, space + page], [50871776507000, 50871776535000, 50872 * ns], [0, 0, 1], None,
+    )  # fmt: skip
+    assert everything(write(tmp_path, FTRACE)) == (
+        "perf", [2, 3, space + 1, space + 2, 3, 0], [tenth * ns // 10 for tenth in (15, 15, 17, 17, 18, 19)],
+        [0] * 6, None,
+    )  # fmt: skip
+    for line, message in (
+        ("pf 30 1.000000: 1 page-faults: ffffffff817554ea elf_load+0x28a ([kernel])", "the line has no address: expected perf record -d"),
+        ("cp 30 1.000000: filemap:mm_filemap_fault: dev=8:1 ofs=0", "expected dev MAJOR:MINOR ino"),
+        ("cp 30 1.000000: filemap:mm_filemap_fault: dev=8:1 ino=1 ofs=99999999999999999999", "pages of a file below"),
+        ("pf 30 1.000000: page_fault_user: ip=0x1", "expected address=... ip=... error_code=..."),
+        ("pf 30 1.000000: page-faults: 1ffffffffffffffff", "the address is beyond 2"),
+        ("pf 30 1.000000: sched:sched_switch: x", "there is no page fault"),
+        ("pf 30 2.000000: page-faults: 5000\npf 30 0.5: page-faults: 5000", ":2: expected a line of perf"),
+        ("pf 30 2.000000: page-faults: 5000\npf 30 0.500000: page-faults: 5000", ":2: the time lies"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            load(write(tmp_path, line))
+
+
+def damo(*snapshots: tuple[Any, Any, list[Any]], target: int = 1) -> dict[str, Any]:
+    rows = [
+        {"start_time": a, "end_time": b, "regions": [{"start": s, "end": e, "nr_accesses": n} for s, e, n in r]} for a, b, r in snapshots
+    ]
+    return {"kdamond_idx": 0, "context_idx": 0, "target_id": target, "snapshots": rows}
+
+
+def test_damon(tmp_path: Path) -> None:
+    """By hand: two rounds over one region, one over another, none over a third; a second target beside it."""
+    regions = [("4,096", "12,288", {"samples": 2, "percent": None}), (16384, 20480, 1), (0, 4096, {"samples": 0})]
+    second = 1 << 45
+    record = [damo(("1,000", 2000, regions), (2000, 3000, [(4096, 8192, 1)])), damo((1400, 1600, [(4096, 8192, 1)]), target=2)]
+    plain = json.dumps(record).encode()
+    for data in (plain, zlib.compress(plain), gzip.compress(json.dumps(record, indent=4).encode())):
+        assert everything(write(tmp_path, data)) == (
+            "damon", [1, 2, 4, second + 1, 1, 2, 1], [1000, 1000, 1000, 1400, 1500, 1500, 2000], [0] * 7, None,
+        )  # fmt: skip
+    packed = zlib.compress(plain)
+    for data, message in (
+        (packed[:-6], "the zlib data is cut off"), (packed[:2] + b"\xff" * 9, "damaged zlib"), (b'[{"snapshots": [}', ":1: not a DAMON"),
+        (b"[" * 100_000, "not a DAMON record"), (b'{"snapshots": 3}', "record 0: not a DAMON"), (b"[7]", "record 0"), (b"\xff", "JSON"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            load(write(tmp_path, data), "damon")
+    for record, message in (
+        (damo((5, 4, [])), "snapshot 0: expected start_time"), (damo(), "no region with accesses"), (damo((-1, 4, [])), "snapshot 0"),
+        (damo((1, 4, [(0, 1 << 65, 1)])), "snapshot 0, region 0: expected"), (damo((1, 4, [(0, 4096, None)])), "region 0: expected"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            load(write(tmp_path, json.dumps(record)), "damon")
+    bad = damo((1, 4, [(0, 4096, 1), (0, 1 << 65, 1), (-5, 5, 1), (8192, 9000, True), (8192, 9000, 1)]), (9, 8, []))
+    assert keys(load(write(tmp_path, json.dumps(bad)), lenient=True)) == [0, 2]
+
+
+def test_damon_of_others() -> None:
+    """A real record: snapshots and regions as counted, and the first references against a plain reading."""
+    path = SHARED / "damon-gpl2" / "damon.data"
+    if not path.is_file():
+        pytest.skip("no ../shared/data: damon.data is not at hand")
+    from models.workloads.readers.damon import _snapshots
+
+    whole = json.loads(zlib.decompress(path.read_bytes()))[0]["snapshots"]
+    assert len(whole) == 543 and sum(len(snapshot["regions"]) for snapshot in whole) == 9773
+    found = _snapshots(path, None)
+    plain = [
+        sum((int(r["end"].replace(",", "")) - int(r["start"].replace(",", ""))) // 4096 * r["nr_accesses"]["samples"] for r in s["regions"])
+        for s in whole
+    ]
+    assert [sum(r.pages * r.samples for r in s.regions) for s in found] == plain
+    block = next(opened(path, "auto", Reading()).blocks(ALL))
+    assert block.time is not None and block.time[0] == int(next(s["start_time"] for s, n in zip(whole, plain, strict=True) if n))
+
+
+MASIM = """#regions
+# name, length, data file
+a, 16384, none
+b, 8193, none
+c, 4096
+
+# phase 1
+first phase
+1
+# access patterns
+a, 0, 4096, 1, ro
+b, 1, 64, 0
+
+second
+2
+b, 0, 2048, 3, rw
+a, 1, 64, 1
+"""
+
+
+def test_masim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: 1 ms at 100 ns are 10,000 accesses, in order and read; then three batches of b, written, for one of a at random."""
+    path = write(tmp_path, MASIM)
+    monkeypatch.setattr("models.workloads.masim.BATCH", 50)
+    form, page, time, writes, _ = everything(path)
+    assert form == "masim" and time == list(range(0, 3_000_000, 100))
+    assert page[:10_000] == [0, 1, 2, 3] * 2500 and writes == [0] * 10_000 + [1] * 20_000
+    of_b = [p for p in page[10_000:] if p >= 4]
+    assert of_b[:12] == [4, 4, 5, 5, 6, 4, 4, 5, 5, 6, 4, 4] and 0.6 < len(of_b) / 20_000 < 0.9
+    of_a = [p for p in page[10_000:] if p < 4]
+    assert len(of_a) % 50 == 0 and 0.2 < of_a.count(3) / len(of_a) < 0.3
+    assert everything(path) == (form, page, time, writes, None)
+
+
+def test_masim_in_the_machine(tmp_path: Path) -> None:
+    from models.registry import resolve
+    from models.workloads.stream import Context
+    from sim.config.parts import Pattern
+
+    part = Pattern("masim", file=str(write(tmp_path, MASIM)), think="1us", batch=10, processes=2)
+    program = resolve(part.entry.target)(part.options, Context(16384, np.random.SeedSequence(1)))
+    assert [process.pages for process in program.processes] == [1, 3, 3] and program.processes[1].ops == 3000
+    one, two = ([np.concatenate(c) for c in zip(*process.chunks(), strict=True)] for process in program.processes[1:])
+    assert len(one[0]) == 3000 and set(one[1][:1000].tolist()) == {0} and set(one[2].tolist()) == {1000}
+    assert set(one[1].tolist()) == {0, 1} and one[1].tolist() != two[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("a, 16384, none", "a"), ":3: expected a region"), (("16384", "-5"), ":3: expected a region"),
+        (("16384", "99999999999999999999"), ":3: expected a region"), (("b, 8193", "a, 8193"), ":1: not a masim configuration"),
+        (("\n1\n", "\n-1\n"), ":9: expected the length of the phase in ms"), (("a, 0, 4096, 1, ro", "z, 0, 4096, 1"), ":11: expected"),
+        (("1, ro", "1, xo"), ":11: expected region"), (("0, 4096, 1", "0, 0, 1"), ":11: expected region"),
+        (("1, ro", "0, ro"), ":8: phase 'first phase' has no pattern"), ((MASIM[MASIM.index("# phase 1") :], ""), ":5: expected phases"),
+        (("b, 0, 2048, 3, rw\na, 1, 64, 1\n", ""), ":14: expected a phase"),
+    ],
+)  # fmt: skip
+def test_bad_masim(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    path = write(tmp_path, MASIM.replace(*change, 1))
+    with pytest.raises(InputError, match=message):
+        load(path, "masim")
+
+
+def test_lenient_masim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, MASIM.replace("b, 1, 64, 0", "b, 1, 64, 0\nzzz\na, 2, 1, 1"))
+    assert load(path, lenient=True).distinct == 7 and "2 bad records" in capsys.readouterr().err
 
 
 def test_large_requests_are_split_in_parts(tmp_path: Path) -> None:

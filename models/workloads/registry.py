@@ -157,6 +157,18 @@ REGISTRY = (
         ),
     ),
     Entry(
+        "masim",
+        "models.workloads.masim:build",
+        "a configuration file of masim: regions of memory, and phases of random and sequential accesses to them",
+        "sjp38/masim, README.md and masim.c",
+        (
+            Option("file", "path", "", REQUIRED, "the configuration file"),
+            Option("think", "time", "ns", "100ns", "computing after each access; sets how many a phase has", "choice", 1),
+            Option("batch", "int", "", 131072, "accesses of a pattern before the next one is drawn", "masim.c", 1, 1 << 24),
+            _PROCESSES,
+        ),
+    ),
+    Entry(
         "file",
         "models.workloads.files:build",
         "reads and writes of files through system calls or mappings",

@@ -100,7 +100,7 @@ def _check_length(path: Path, references: int) -> None:
     if not references:
         raise UserError(f"{path}: there is no id in this file; expected at least one reference")
     if references >= 1 << 31:
-        raise UserError(f"{path}: {references} requests; at most 2^31 - 1 can be simulated")
+        raise UserError(f"{path}: {references} requests; at most 2^31 - 1 can be simulated (mempress trace sample makes it smaller)")
 
 
 def _trace(source: Opened, name: str, ids: np.ndarray, keys: np.ndarray, found: dict[str, np.ndarray]) -> Trace:

@@ -11,6 +11,19 @@ REGISTRY = (
         "valgrind 3.19 manual, Lackey: an example tool",
     ),
     Entry(
+        "damon",
+        "models.workloads.readers.damon:READER",
+        "records of DAMON as damo keeps them (JSON, zlib or not)",
+        "damonitor/damo, records of version 2 and later",
+    ),
+    Entry(
+        "perf",
+        "models.workloads.readers.perf:READER",
+        "page faults and page-cache events as perf script and ftrace print them",
+        "perf 6.1, perf-script(1); Documentation/trace/ftrace.rst",
+    ),
+    Entry("masim", "models.workloads.readers.masim:READER", "a configuration file of masim: regions and phases", "sjp38/masim, README.md"),
+    Entry(
         "oracleGeneral",
         "models.workloads.readers.ids:ORACLE_GENERAL",
         "libCacheSim's records of 24 bytes; an id is a page",
