@@ -42,6 +42,7 @@ CACHE_FORMATS = (
     "cache2k",
 )
 TRACE_OUTPUTS = ("mpt", "text", "csv", "oracleGeneral", "lirs", "cache2k")
+RECORDERS = ("lackey", "perf", "soft-dirty", "idle")
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 
 _TRACE_OPTIONS = (
@@ -408,6 +409,26 @@ def trace_sample(
     from sim.traces.command import sample
 
     return sample(file, trace_format, _reading(**reading), rate, seed, _out(out, to, force, dense))
+
+
+@trace.command("record", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGS]...")
+@click.option("--out", type=click.Path(path_type=Path), default=None, metavar="FILE", help="The trace (default: PROGRAM.mpt).")
+@click.option(
+    "--how",
+    type=click.Choice(RECORDERS),
+    default="lackey",
+    show_default=True,
+    help="lackey: every access, slow; perf: page faults; soft-dirty, idle: pages written or used between looks, if the kernel tells.",
+)
+@click.option("--interval", default="100ms", show_default=True, metavar="TIME", help="With soft-dirty and idle: time between looks.")
+@click.option("--force", is_flag=True, help="Write FILE anew if it exists.")
+def trace_record(program: tuple[str, ...], out: Path | None, how: str, interval: str, force: bool) -> int:
+    """Run PROGRAM and record which pages it accesses.  Ctrl-C stops it and keeps what was recorded."""
+    from sim.traces.command import interval_of
+    from sim.traces.record import record
+
+    return record(program, out, how, interval_of(interval), force)
 
 
 @cli.command()

@@ -188,7 +188,7 @@ def test_damon(tmp_path: Path) -> None:
     plain = json.dumps(record).encode()
     for data in (plain, zlib.compress(plain), gzip.compress(json.dumps(record, indent=4).encode())):
         assert everything(write(tmp_path, data)) == (
-            "damon", [1, 2, 4, second + 1, 1, 2, 1], [1000, 1000, 1000, 1400, 1500, 1500, 2000], [0] * 7, None,
+            "damon", [1, 2, 4, second + 1, 1, 2, 1], [1000, 1000, 1000, 1400, 1500, 1500, 2000], None, None,
         )  # fmt: skip
     packed = zlib.compress(plain)
     for data, message in (

@@ -169,6 +169,14 @@ def _time(option: str, text: str | None, default: int) -> int:
         raise UserError(f"{option}: expected a time such as 10s, 1.5ms or ns as a number: {error}") from None
 
 
+def interval_of(text: str) -> int:
+    """ns of `record --interval`."""
+    found = _time("--interval", text, 0)
+    if not 100_000 <= found <= 3600 * 10**9:
+        raise UserError(f"--interval: expected 100us to 1h, found {text}")
+    return found
+
+
 def _ids(text: str | None) -> tuple[int, int]:
     """Lowest and highest id that is kept."""
     if text is None:

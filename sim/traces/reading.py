@@ -143,13 +143,13 @@ def _objects(form: Format, path: Path, options: dict[str, Any]) -> Opened:
 
 def _pages(form: Format, path: Path, options: dict[str, Any]) -> Opened:
     source = resolve(form.entry.target).open(path, options)
-    has = frozenset({"write"} if source.time == "none" else {"time", "write"})
+    has = frozenset((["time"] if source.time != "none" else []) + (["write"] if source.tells_writes else []))
     numbers = None if source.pages is None else _page_numbers(source.pages, source.place_bytes)
 
     def blocks(wanted: frozenset[str], _since: int = 0) -> Iterator[Rows]:
         for time, write, place in source.blocks():
             key = numbers[place] if numbers is not None else _page_numbers(place, source.place_bytes)
-            yield Rows(key, time if "time" in wanted & has else None, write if "write" in wanted else None, None)
+            yield Rows(key, time if "time" in wanted & has else None, write if "write" in wanted & has else None, None)
 
     return Opened(form.entry.name, source.time, PAGE_BYTES if source.place_bytes else 0, has, blocks)
 

@@ -170,4 +170,4 @@ def _blocks(path: Path, skipped: Skipped | None) -> Iterator[Block]:
         raise InputError(f"{path}: there is no region with accesses in this file")
 
 
-READER = Reader(_sniff, lambda path, options: Source(lambda: _blocks(path, options.get("skipped")), "ns", PAGE))
+READER = Reader(_sniff, lambda path, options: Source(lambda: _blocks(path, options.get("skipped")), "ns", PAGE, tells_writes=False))

@@ -33,6 +33,7 @@ class Source(NamedTuple):
     time         "ns", "instructions" or "none" (all times 0)
     place_bytes  1: places are byte addresses; n: numbers of pages of n bytes; 0: numbers of machine pages
     pages        if known: int64[k], ascending page numbers (of place_bytes each); the places of blocks are then indices into it
+    tells_writes whether it knows reads from writes (if not, all are reads)
     check        if there is a quicker way than reading all blocks: checks the whole file, gives the number of accesses
     """
 
@@ -41,6 +42,7 @@ class Source(NamedTuple):
     place_bytes: int
     pages: np.ndarray | None = None
     check: Callable[[], int] | None = None
+    tells_writes: bool = True
 
 
 class Reader(NamedTuple):
