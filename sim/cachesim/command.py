@@ -14,6 +14,7 @@ from sim.cachesim.sampling import FEWEST
 from sim.cachesim.study import Outcome, curve_sizes, sizes, study
 from sim.cachesim.trace import Trace, load
 from sim.errors import UserError
+from sim.traces.reading import Reading
 
 COLUMNS = ("trace", "requests", "distinct", "cache_pages", "policy", "misses")
 
@@ -26,6 +27,7 @@ def cache(
     curve: bool,
     sample: float | None,
     trace_format: str,
+    reading: Reading,
     name: str | None,
     as_csv: bool,
     jobs: int,
@@ -41,7 +43,7 @@ def cache(
         raise UserError("expected --pages N[,N...], or --curve for sizes from one page to all")
     if pages is not None:
         sizes(pages, 100)  # what is wrong with them is told before a long trace is read
-    trace = load(path, trace_format, name)
+    trace = load(path, trace_format, name, reading=reading)
     wanted = sizes(pages, trace.distinct) if pages is not None else curve_sizes(trace.distinct)
     if sample is not None and curve:
         wanted = [size for size in wanted if round(size * sample) >= FEWEST]
