@@ -251,6 +251,7 @@ def replay(trace: Path, allocator: str) -> int:
 @click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw miss ratios against sizes (.png or .svg).")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
 def cache(trace: Path, policy: str, pages: str | None, **options: Any) -> int:
     """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""

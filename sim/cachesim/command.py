@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.jit import report_compile_time
+from sim.cachesim.files import check_place, write_whole
+from sim.cachesim.pictures import check_picture, plot_curves
 from sim.cachesim.policies import Choice, choices
 from sim.cachesim.sampling import FEWEST
 from sim.cachesim.study import Outcome, curve_sizes, sizes, study
@@ -30,6 +32,7 @@ def cache(
     as_csv: bool,
     jobs: int,
     json_to: Path | None,
+    plot: Path | None,
     out: TextIO,
 ) -> int:
     """Run the command; 0.  UserError for anything that is wrong with the input; then nothing has been printed.
@@ -41,6 +44,10 @@ def cache(
         raise UserError("expected --pages N[,N...], or --curve for sizes from one page to all")
     if pages is not None:
         sizes(pages, 100)  # what is wrong with them is told before a long trace is read
+    if json_to is not None:
+        check_place(json_to)
+    if plot is not None:
+        check_picture(plot, "--plot")
     trace = load(path, trace_format, name)
     wanted = sizes(pages, trace.distinct) if pages is not None else curve_sizes(trace.distinct)
     if sample is not None and curve:
@@ -49,6 +56,8 @@ def cache(
     report_compile_time()
     if json_to is not None:
         write_json(json_to, trace, chosen, outcomes)
+    if plot is not None:
+        plot_curves(plot, trace.name, outcomes, len(trace.ids))
     if as_csv:
         write_csv(trace, outcomes, out)
     else:
@@ -100,7 +109,4 @@ def _document(trace: Trace, chosen: Sequence[Choice], outcomes: Sequence[Outcome
 
 
 def write_json(path: Path, trace: Trace, chosen: Sequence[Choice], outcomes: Sequence[Outcome]) -> None:
-    try:
-        path.write_text(json.dumps(_document(trace, chosen, outcomes), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_whole(path, (json.dumps(_document(trace, chosen, outcomes), indent=1) + "\n").encode())

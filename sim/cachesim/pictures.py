@@ -1,0 +1,88 @@
+"""Pictures that stand alone, PNG or SVG: the report's style in the colours of its light page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sim.cachesim.files import check_place, write_whole
+from sim.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sim.cachesim.study import Outcome
+
+FORMATS = (".png", ".svg")
+INK, MUTED, GRID = "#1b1f24", "#59636e", "#dfe3e8"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4fb5", "#8c6d31", "#8a9099")  # --s1 to --s9 of style.css
+DASHES = ("-", "--", ":", "-.")  # a tenth policy has the first one's colour, and is dashed
+DPI = 150
+
+
+def check_picture(path: Path, option: str) -> None:
+    """UserError if the name says neither PNG nor SVG, or nothing can be written there."""
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{option}: expected a file name that ends in .png or .svg, found {str(path)!r}")
+    check_place(path)
+
+
+def style() -> Any:
+    """The report's style with colours in place of its placeholders, on white."""
+    from sim.report import drawing
+
+    colours = {drawing.INK: INK, drawing.MUTED: MUTED, drawing.GRID: GRID}
+    plain = {key: colours.get(value, value) if isinstance(value, str) else value for key, value in drawing.STYLE.items()}
+    return plain | {"figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white"}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the picture, whole; the same data give the same bytes.  To be called inside `style`."""
+    kind = path.suffix.lower().removeprefix(".")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    write_whole(path, buffer.getvalue())
+
+
+def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: int) -> None:
+    """Miss ratio against cache size on a logarithmic axis, a line a policy; bars are 95 % intervals of estimates."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    from sim.report.drawing import clip, short
+
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(8.0, 4.6), layout="constrained")
+        axes = figure.subplots()
+        names = list(dict.fromkeys(o.policy for o in outcomes))
+        for index, name in enumerate(names):
+            _line(axes, index, name, sorted((o for o in outcomes if o.policy == name), key=lambda o: o.pages), requests)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(short))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("cache size (pages)")
+        axes.set_ylabel("miss ratio")
+        axes.set_title(clip(title, 90))
+        figure.legend(loc="outside right upper")
+        save(figure, path)
+
+
+def _line(axes: Any, index: int, name: str, outcomes: Sequence[Outcome], requests: int) -> None:
+    from sim.report.drawing import clip
+
+    sizes = [o.pages for o in outcomes]
+    ratios = [o.misses / requests for o in outcomes]
+    look: dict[str, Any] = {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+        "label": clip(name),
+    }
+    marker: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(sizes) <= 12 else {}
+    if any(o.half_width is not None for o in outcomes):
+        bars = [(o.half_width or 0.0) / requests for o in outcomes]
+        axes.errorbar(sizes, ratios, yerr=bars, capsize=2, elinewidth=0.9, **look, **marker)
+    else:
+        axes.plot(sizes, ratios, **look, **marker)
