@@ -241,6 +241,23 @@ def replay(trace: Path, allocator: str) -> int:
     help="Estimate from five samples of this share of the pages, with the error.",
 )
 @click.option(
+    "--sample-pages",
+    type=click.IntRange(1),
+    default=None,
+    metavar="N",
+    help="Estimate from five samples of N pages; lru by SHARDS with a falling threshold.",
+)
+@click.option(
+    "--weight",
+    type=click.Choice(("requests", "bytes")),
+    default="requests",
+    show_default=True,
+    help="bytes: also add up the sizes of the requests that miss; a page still takes one place in the cache.",
+)
+@click.option(
+    "--warmup", metavar="N|P%|auto", help="Requests at the start that are simulated and not counted; auto: until the caches are full."
+)
+@click.option(
     "--format",
     "trace_format",
     type=click.Choice(CACHE_FORMATS),
@@ -252,7 +269,8 @@ def replay(trace: Path, allocator: str) -> int:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw miss ratios against sizes (.png or .svg).")
-@click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Caches that are simulated at once (default: one for each core).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 def cache(trace: Path, policy: str, pages: str | None, **options: Any) -> int:
     """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
     from sim.cachesim.command import cache as study

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ import pytest
 from sim.cachesim.files import write_whole
 from sim.cachesim.pictures import plot_curves
 from sim.cachesim.study import Outcome
+from sim.cachesim.tasks import Task, Tick, chunks, run_all
 from sim.cli import execute
 from sim.errors import UserError
+from sim.progress import Progress, Quiet
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -66,3 +70,69 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="a: cannot be written: No space left"):
         write_whole(tmp_path / "a", b"behind")
     assert [p.name for p in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "before"
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------------
+
+
+class Seen(Quiet):
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def start(self, title: str, runs: int) -> None:
+        self.told.append(f"start {runs}")
+
+    def update(self, run: int, progress: Progress) -> None:
+        self.told.append(f"update {run} {progress.done} {progress.events}")
+
+    def finished(self, run: int, simulated_s: float, accesses: int) -> None:
+        self.told.append(f"finished {run} {accesses}")
+
+    def close(self) -> None:
+        self.told.append("close")
+
+
+def test_results_come_in_order_and_progress_is_told() -> None:
+    seen, told = Seen(), threading.Event()
+
+    def slow(tick: Tick) -> int:
+        tick(3)
+        told.wait(10)
+        return 1
+
+    def quick(tick: Tick) -> int:
+        tick(7)
+        return 2
+
+    threading.Timer(0.5, told.set).start()
+    assert run_all([Task(4, slow), Task(7, quick)], 2, seen) == [1, 2]
+    assert seen.told[:2] == ["start 2", "finished 1 7"] and seen.told[-2:] == ["finished 0 4", "close"]
+    assert "update 0 0.75 3" in seen.told
+
+
+@pytest.mark.parametrize("error", [UserError("wrong"), KeyboardInterrupt()])
+def test_what_fails_ends_all(error: BaseException) -> None:
+    """The others stop at their next tick; Ctrl-C comes while the main thread looks."""
+    seen, ticks = Seen(), 0
+
+    def endless(tick: Tick) -> None:
+        nonlocal ticks
+        while True:
+            tick(1)
+            ticks += 1
+            time.sleep(0.01)
+
+    def fails(tick: Tick) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        run_all([Task(1, endless), Task(1, fails), *(Task(1, endless) for _ in range(5))], 2, seen)
+    assert seen.told[-1] == "close" and ticks < 100
+
+
+def test_chunks_add_up_and_the_first_that_counts_begins_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.cachesim.tasks.CHUNK", 4)
+    assert list(chunks(10)) == [(0, 4), (4, 8), (8, 10)]
+    assert list(chunks(10, 5)) == [(0, 4), (4, 5), (5, 9), (9, 10)]

@@ -9,7 +9,10 @@ from sim.errors import UserError
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under another name and rename it; what is no regular file, such as /dev/stdout, is written to.  UserError if it cannot."""
+    """Write a file under another name, then rename it; what is no regular file, such as /dev/stdout, is written to.
+
+    UserError if it fails.
+    """
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         if path.exists() and not path.is_file():

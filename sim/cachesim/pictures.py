@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,43 +47,48 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: int) -> None:
-    """Miss ratio against cache size on a logarithmic axis, a line a policy; bars are 95 % intervals of estimates."""
+def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: int, size: int | None = None) -> None:
+    """Miss ratio against cache size on a logarithmic axis, a line a policy; bars are 95 % intervals of estimates.
+
+    requests  that count;  size: their bytes: then missed bytes are drawn
+    """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
     from sim.report.drawing import clip, short
 
+    points = [_point(o, requests, size) for o in outcomes]
     with matplotlib.rc_context(style()):
         figure = Figure(figsize=(8.0, 4.6), layout="constrained")
         axes = figure.subplots()
-        names = list(dict.fromkeys(o.policy for o in outcomes))
-        for index, name in enumerate(names):
-            _line(axes, index, name, sorted((o for o in outcomes if o.policy == name), key=lambda o: o.pages), requests)
+        for index, name in enumerate(dict.fromkeys(o.policy for o in outcomes)):
+            _line(axes, index, name, sorted(p for p, o in zip(points, outcomes, strict=True) if o.policy == name))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(short))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("cache size (pages)")
-        axes.set_ylabel("miss ratio")
+        axes.set_ylabel("miss ratio" if size is None else "missed bytes / bytes")
         axes.set_title(clip(title, 90))
         figure.legend(loc="outside right upper")
         save(figure, path)
 
 
-def _line(axes: Any, index: int, name: str, outcomes: Sequence[Outcome], requests: int) -> None:
+def _point(o: Outcome, requests: int, size: int | None) -> tuple[int, float, float]:
+    """Size, ratio, and half of its interval (nan: none)."""
+    misses, half, whole = (o.misses, o.half_width, requests) if size is None else (o.bytes or 0, o.bytes_half_width, size)
+    return o.pages, misses / whole, math.nan if half is None else half / whole
+
+
+def _line(axes: Any, index: int, name: str, points: Sequence[tuple[int, float, float]]) -> None:
     from sim.report.drawing import clip
 
-    sizes = [o.pages for o in outcomes]
-    ratios = [o.misses / requests for o in outcomes]
-    look: dict[str, Any] = {
-        "color": COLOURS[index % len(COLOURS)],
-        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
-        "label": clip(name),
-    }
-    marker: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(sizes) <= 12 else {}
-    if any(o.half_width is not None for o in outcomes):
-        bars = [(o.half_width or 0.0) / requests for o in outcomes]
-        axes.errorbar(sizes, ratios, yerr=bars, capsize=2, elinewidth=0.9, **look, **marker)
+    sizes, ratios, bars = zip(*points, strict=True)
+    dashes = DASHES[index // len(COLOURS) % len(DASHES)]
+    look: dict[str, Any] = {"color": COLOURS[index % len(COLOURS)], "linestyle": dashes, "label": clip(name)}
+    if len(sizes) <= 12:
+        look |= {"marker": "o", "markersize": 3.5}
+    if math.isnan(bars[0]):
+        axes.plot(sizes, ratios, **look)
     else:
-        axes.plot(sizes, ratios, **look, **marker)
+        axes.errorbar(sizes, ratios, yerr=bars, capsize=2, elinewidth=0.9, **look)
