@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, TAKE, CachePolicy, driver, nothing, sized_only
 from models.cache.state import (
     LIST,
     NEXT,
@@ -94,11 +94,20 @@ def remove(c, n):
     c.num[USED] -= 1
 
 
-@compiled(EVICT)
-def evict(c, page):
-    n = oldest(c, c.node[PAGES, UP])
+@compiled(CHOOSE)
+def choose(c):
+    return oldest(c, c.node[PAGES, UP])
+
+
+@compiled(TAKE)
+def take(c, n):
     remove(c, n)
     return c.node[n, PAGE]
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -116,4 +125,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-LFU = CachePolicy(create, hit, nothing, evict, admit, remove, run)
+LFU = CachePolicy(create, hit, nothing, evict, admit, remove, run, choose=choose, take=take, sized=sized_only)

@@ -48,6 +48,9 @@ REGISTRY = (
     Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
 )
 
+OFFLINE = ("belady",)  # they want to know the future
+ONLINE = tuple(entry for entry in REGISTRY if entry.name not in OFFLINE)
+
 ALIASES = (
     Entry("LRU", "models.cache.lru:LRU", "lru", LIBCACHESIM),
     Entry("FIFO", "models.cache.fifo:FIFO", "fifo", LIBCACHESIM),
