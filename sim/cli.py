@@ -230,7 +230,7 @@ def replay(trace: Path, allocator: str) -> int:
 
 @cli.command()
 @click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--policy", required=True, metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
+@click.option("--policy", metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
 @click.option("--pages", metavar="N[,N...]", help="Cache sizes in pages, or such as 10% of the trace's distinct pages.")
 @click.option("--curve", is_flag=True, help="Instead of --pages: some 50 sizes from one page to all; lru in one pass.")
 @click.option(
@@ -254,6 +254,8 @@ def replay(trace: Path, allocator: str) -> int:
     show_default=True,
     help="bytes: also add up the sizes of the requests that miss; a page still takes one place in the cache.",
 )
+@click.option("--stats", is_flag=True, help="Print what the trace is like: reuse distances, working sets, popularity, runs.")
+@click.option("--heatmap", type=click.Path(path_type=Path), metavar="FILE", help="Draw which pages are used when (.png or .svg).")
 @click.option(
     "--warmup", metavar="N|P%|auto", help="Requests at the start that are simulated and not counted; auto: until the caches are full."
 )
@@ -268,10 +270,12 @@ def replay(trace: Path, allocator: str) -> int:
 @click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw miss ratios against sizes (.png or .svg).")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw miss ratios against sizes, or statistics (.png or .svg)."
+)
 @click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Caches that are simulated at once (default: one for each core).")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def cache(trace: Path, policy: str, pages: str | None, **options: Any) -> int:
+def cache(trace: Path, policy: str | None, pages: str | None, **options: Any) -> int:
     """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
     from sim.cachesim.command import cache as study
 

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple, TextIO
 
 from models.jit import report_compile_time
 from sim.cachesim.files import check_place, write_whole
+from sim.cachesim.heatmap import draw_heat, heat_of
 from sim.cachesim.part import Counting, check_sizes, first_counted, warm_up
 from sim.cachesim.pictures import check_picture, plot_curves
 from sim.cachesim.policies import Choice, choices
 from sim.cachesim.sampling import FEWEST, Wanted
+from sim.cachesim.statistics import document, plot_statistics, statistics, write_statistics
 from sim.cachesim.study import Outcome, curve_sizes, sizes, study
 from sim.cachesim.trace import Trace, load
 from sim.errors import UserError
-from sim.progress import reporter
+from sim.progress import Reporter, reporter
 from sim.workers import cores
 
 COLUMNS = ("trace", "requests", "distinct", "cache_pages", "policy", "misses")
@@ -38,9 +40,32 @@ class Counted(NamedTuple):
     sampled: bool = False
 
 
+class Files(NamedTuple):
+    """Where to write what, None: nowhere."""
+
+    json: Path | None = None
+    plot: Path | None = None
+    heatmap: Path | None = None
+
+
+class Misses(NamedTuple):
+    """What is asked about misses.
+
+    pages    sizes as text, or None for a curve
+    wanted   samples, None for all pages
+    warmup   N, P%, auto, or None
+    """
+
+    chosen: list[Choice]
+    pages: str | None
+    wanted: Wanted | None
+    by_bytes: bool
+    warmup: str | None
+
+
 def cache(
     path: Path,
-    policy: str,
+    policy: str | None,
     pages: str | None,
     *,
     curve: bool,
@@ -48,6 +73,8 @@ def cache(
     sample_pages: int | None,
     weight: str,
     warmup: str | None,
+    stats: bool,
+    heatmap: Path | None,
     trace_format: str,
     name: str | None,
     as_csv: bool,
@@ -59,27 +86,57 @@ def cache(
 ) -> int:
     """Run the command; 0.  UserError for anything that is wrong with the input; then nothing has been printed.
 
+    policy   None: only statistics or the heat map
     pages    sizes, or None with `curve`
     sample   share of the pages that is simulated, or sample_pages: their number; both None for all
     weight   requests or bytes;  warmup: N, P% or auto
     """
-    chosen = choices(policy)
-    wanted = _wanted(sample, sample_pages)
-    _check(pages, curve, warmup, json_to, plot)
-    trace = read(path, trace_format, name, {"size"} if weight == BYTES else set())
-    if weight == BYTES:
-        check_sizes(trace)
-    asked = sizes(pages, trace.distinct) if pages is not None else _curve(trace, wanted)
-    counting = Counting(first_counted(warmup, trace, asked), weight == BYTES)
-    outcomes = study(trace, chosen, asked, jobs or cores(), wanted, counting, reporter(quiet, unit="requests"))
-    report_compile_time()
-    counted = _counted(trace, counting, wanted is not None)
-    if json_to is not None:
-        write_json(json_to, trace, chosen, outcomes, counted)
-    if plot is not None:
-        plot_curves(plot, trace.name, outcomes, counted.requests, counted.bytes)
-    (write_csv if as_csv else write_table)(trace, outcomes, counted, out)
+    files = Files(json_to, plot, heatmap)
+    asked = None
+    if policy is not None:
+        asked = Misses(choices(policy), pages, _wanted(sample, sample_pages), weight == BYTES, warmup)
+        _check_sizes_asked(pages, curve, warmup)
+    elif not stats and heatmap is None:
+        raise UserError("expected --policy NAME with --pages or --curve, or --stats, or --heatmap FILE")
+    elif pages is not None or curve or as_csv:
+        raise UserError("--pages, --curve and --csv are about misses; expected --policy NAME too")
+    _check_files(files, stats or policy is not None)
+    columns = ({"time", "write", "size"} if stats else set()) | ({"time"} if heatmap else set()) | ({"size"} if weight == BYTES else set())
+    trace = read(path, trace_format, name, columns)
+    _answer(trace, asked, stats, files, as_csv, jobs or cores(), reporter(quiet, unit="requests"), out)
     return 0
+
+
+def _answer(
+    trace: Trace, asked: Misses | None, stats: bool, files: Files, as_csv: bool, jobs: int, progress: Reporter, out: TextIO
+) -> None:
+    """Everything is worked out before anything is written."""
+    if asked is not None and asked.by_bytes:
+        check_sizes(trace)
+    outcomes, counted = _misses(trace, asked, jobs, progress) if asked is not None else ([], Counted(len(trace.ids)))
+    figures = statistics(trace, jobs, progress) if stats else None
+    heat = heat_of(trace, jobs, progress) if files.heatmap is not None else None
+    report_compile_time()
+    if files.json is not None:
+        found = _document(trace, asked.chosen if asked else [], outcomes, counted)
+        write_json(files.json, found | ({} if figures is None else {"statistics": document(figures)}))
+    if files.plot is not None and asked is not None:
+        plot_curves(files.plot, trace.name, outcomes, counted.requests, counted.bytes)
+    elif files.plot is not None and figures is not None:
+        plot_statistics(figures, files.plot, trace.name)
+    if heat is not None and files.heatmap is not None:
+        draw_heat(heat, files.heatmap, trace.name)
+    if figures is not None and not as_csv:
+        write_statistics(figures, trace.name, trace.format, out)
+    if asked is not None:
+        (write_csv if as_csv else write_table)(trace, outcomes, counted, out)
+
+
+def _misses(trace: Trace, asked: Misses, jobs: int, progress: Reporter) -> tuple[list[Outcome], Counted]:
+    found = sizes(asked.pages, trace.distinct) if asked.pages is not None else _curve(trace, asked.wanted)
+    counting = Counting(first_counted(asked.warmup, trace, found), asked.by_bytes)
+    counted = _counted(trace, counting, asked.wanted is not None)
+    return study(trace, asked.chosen, found, jobs, asked.wanted, counting, progress), counted
 
 
 def read(path: Path, trace_format: str, name: str | None, columns: set[str]) -> Trace:
@@ -95,7 +152,7 @@ def _wanted(sample: float | None, sample_pages: int | None) -> Wanted | None:
     return None if sample is None and sample_pages is None else Wanted(sample, sample_pages)
 
 
-def _check(pages: str | None, curve: bool, warmup: str | None, json_to: Path | None, plot: Path | None) -> None:
+def _check_sizes_asked(pages: str | None, curve: bool, warmup: str | None) -> None:
     """What is wrong with the options is told before a long trace is read."""
     if (pages is None) is not curve:
         raise UserError("expected --pages N[,N...], or --curve for sizes from one page to all")
@@ -103,10 +160,18 @@ def _check(pages: str | None, curve: bool, warmup: str | None, json_to: Path | N
         sizes(pages, 100)
     if warmup not in (None, "auto"):
         warm_up(str(warmup), 100)
-    if json_to is not None:
-        check_place(json_to)
-    if plot is not None:
-        check_picture(plot, "--plot")
+
+
+def _check_files(files: Files, drawn: bool) -> None:
+    """The same for files; drawn: whether there is something to plot."""
+    if files.json is not None:
+        check_place(files.json)
+    if files.plot is not None:
+        check_picture(files.plot, "--plot")
+        if not drawn:
+            raise UserError("--plot draws miss ratios or statistics; expected --policy NAME or --stats too")
+    if files.heatmap is not None:
+        check_picture(files.heatmap, "--heatmap")
 
 
 def _curve(trace: Trace, wanted: Wanted | None) -> list[int]:
@@ -206,5 +271,5 @@ def _result(o: Outcome, settings: dict[str, Any], counted: Counted) -> dict[str,
     return found
 
 
-def write_json(path: Path, trace: Trace, chosen: Sequence[Choice], outcomes: Sequence[Outcome], counted: Counted) -> None:
-    write_whole(path, (json.dumps(_document(trace, chosen, outcomes, counted), indent=1) + "\n").encode())
+def write_json(path: Path, found: dict[str, Any]) -> None:
+    write_whole(path, (json.dumps(found, indent=1) + "\n").encode())

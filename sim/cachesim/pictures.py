@@ -47,6 +47,17 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, buffer.getvalue())
 
 
+def logarithmic(axis: Any) -> None:
+    """A logarithmic axis whose numbers are written as 1, 10, 100, 1k."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    from sim.report.drawing import short
+
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_formatter(FuncFormatter(short))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: int, size: int | None = None) -> None:
     """Miss ratio against cache size on a logarithmic axis, a line a policy; bars are 95 % intervals of estimates.
 
@@ -54,9 +65,8 @@ def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: i
     """
     import matplotlib
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
 
-    from sim.report.drawing import clip, short
+    from sim.report.drawing import clip
 
     points = [_point(o, requests, size) for o in outcomes]
     with matplotlib.rc_context(style()):
@@ -64,8 +74,7 @@ def plot_curves(path: Path, title: str, outcomes: Sequence[Outcome], requests: i
         axes = figure.subplots()
         for index, name in enumerate(dict.fromkeys(o.policy for o in outcomes)):
             _line(axes, index, name, sorted(p for p, o in zip(points, outcomes, strict=True) if o.policy == name))
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(short))
+        logarithmic(axes.xaxis)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("cache size (pages)")
         axes.set_ylabel("miss ratio" if size is None else "missed bytes / bytes")
