@@ -32,8 +32,11 @@ BUCKET = OWN  # of a page: the row of its count
 COUNT, UP, DOWN = OWN, OWN + 1, OWN + 2  # of a count's row: the number, the rows of the next ones
 
 
+MOST_COUNTS = 1 << 16  # different counts at once: n of them take n (n + 1) / 2 uses, and a trace has fewer than 2^31
+
+
 def create(pages: int, distinct: int) -> CacheArrays:
-    arrays = new_cache(pages, distinct, own=3, rows=min(pages, distinct) + 1)
+    arrays = new_cache(pages, distinct, own=3, rows=min(pages, distinct, MOST_COUNTS) + 1)
     arrays.node[PAGES, [UP, DOWN]] = PAGES
     return arrays
 
