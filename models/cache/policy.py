@@ -10,7 +10,9 @@ Each policy is one file.  All functions but `create` are compiled.  The same fun
     remove(c, n)    (the end of a file)                       the page of node n is gone: unmapped, truncated
 
 A page is resident if `index` has a node for it that is on a list below GHOSTS.  `evict` makes exactly one page go and gives it, and must
-do so whenever a page is resident.  `admit` may refuse the page, as admission filters do.
+do so whenever a page is resident.  `admit` may refuse the page, as admission filters do.  A filter that compares the page that is wanted
+with the one that would have to go may let nothing go for it: `evict` then gives -1, and `admit`, which finds no room, refuses the page.
+Never for page = -1: the machine is given a page in any case.
 """
 
 from __future__ import annotations
