@@ -191,7 +191,7 @@ def admit(c, page):
     on_top(c, n)
     if c.num[RECALLED] or size_of(c, LIR) < c.num[MOST_LIR]:
         become_lir(c, n)
-    if c.num[TOOL] and c.num[ENTRIES] > 2 * c.num[CAPACITY] and size_of(c, GHOSTS) > 0:
+    while c.num[TOOL] and c.num[ENTRIES] > 2 * c.num[CAPACITY] and size_of(c, GHOSTS) > 0:
         forget_oldest(c)
 
 

@@ -209,7 +209,7 @@ class Lirs(Twin):
         else:
             self.on_top(page)
             self.queue[page] = 0
-        if self.tool and len(self.stack) > 2 * self.capacity and self.ghosts:
+        while self.tool and len(self.stack) > 2 * self.capacity and self.ghosts:
             del self.stack[take_oldest(self.ghosts)]
 
     def leave_queue(self) -> None:
