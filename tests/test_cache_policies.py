@@ -21,7 +21,7 @@ from models.registry import Entry, resolve
 from sim.cachesim.policies import choices
 from sim.cachesim.study import study
 from sim.cachesim.trace import Trace, load
-from tests.twins import cache_clocks, cache_ghosts, cache_history, cache_policies
+from tests.twins import cache_clocks, cache_ghosts, cache_history, cache_linux, cache_policies
 from tests.twins.cache_policies import Twin
 
 TWINS: dict[str, type[Twin]] = {
@@ -42,6 +42,8 @@ TWINS: dict[str, type[Twin]] = {
     "w-tinylfu": cache_history.WTinyLfu,
     "s3-fifo": cache_ghosts.S3Fifo,
     "sieve": cache_policies.Sieve,
+    "linux-lru": cache_linux.LinuxLru,
+    "mglru": cache_linux.Mglru,
     "belady": cache_policies.Belady,
 }
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -53,6 +55,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "lru-k": [{}, {"k": 1}, {"k": 3, "correlated": 2, "retained": 20}, {"correlated": 5, "ghosts": 3.0}, {"ghosts": 0.0}],
     "tinylfu": [{}, {"rows": 1, "counters": 0.5, "bits": 2}, {"door": 0.0, "sample": 3.0}, {"door": 4.0, "door_hashes": 1, "seed": 9}],
     "w-tinylfu": [{}, {"window": 0.3, "protected": 0.5, "door": 4.0}, {"window": 1.0}, {"protected": 0.0, "sample": 30.0}],
+    "linux-lru": [{}, {"batch": 1}, {"batch": 3}],
+    "mglru": [{}, {"batch": 1}, {"batch": 5, "ghosts": 2.0}, {"ghosts": 0.0}],
     "s3-fifo": [{}, {"rule": "libcachesim"}, {"small": 0.3, "threshold": 1}, {"ghosts": 0.0}],
 }
 ENTRIES = {entry.name: entry for entry in REGISTRY}

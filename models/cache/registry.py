@@ -57,6 +57,20 @@ _W_TINYLFU = (
     Option("protected", "float", "", 0.8, "protected part of the rest", f"{_TINY}, section 4: 80 %", 0, 1),
     *_SKETCH,
 )
+_LINUX_LRU = (Option("batch", "int", "", 32, "evictions of one run of reclaim", "Linux 6.1, include/linux/swap.h", 1, 4096),)
+_MGLRU = (
+    Option("batch", "int", "", 64, "evictions between two looks at ageing and tiers", "Linux 6.1, mm/vmscan.c", 1, 4096),
+    Option(
+        "ghosts",
+        "float",
+        "",
+        8.0,
+        "pages remembered, as part of the cache",
+        "Linux 6.1, mm/workingset.c: a node of 64 for 8 pages",
+        0,
+        64,
+    ),
+)
 _SEED = (Option("seed", "int", "", 1, "of the draws", "definition", 0, 1 << 30),)
 
 REGISTRY = (
@@ -80,6 +94,8 @@ REGISTRY = (
     Entry("tinylfu", "models.cache.tinylfu:TINYLFU", "LRU that admits by frequency", "Einziger, Friedman, Manes 2017", _SKETCH),
     Entry("w-tinylfu", "models.cache.w_tinylfu:W_TINYLFU", "TinyLFU behind a window", "Einziger, Friedman, Manes 2017", _W_TINYLFU),
     Entry("sieve", "models.cache.sieve:SIEVE", "FIFO with a hand that stays", "Zhang et al. 2024"),
+    Entry("linux-lru", "models.cache.linux_lru:LINUX_LRU", "Linux's active and inactive list, files read", "Linux 6.1", _LINUX_LRU),
+    Entry("mglru", "models.cache.mglru:MGLRU", "Linux's multi-generational LRU, files read", "Linux 6.1", _MGLRU),
     Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
 )
 
