@@ -37,8 +37,8 @@ from sim.traces.writers import Shape, mpt_writer
 MISSES = {
     "lackey": "every load and store of the program, thousands of times slower; not seen: what the kernel writes for it, processes that "
     "it starts, munmap; instruction fetches only count time",
-    "perf": "page faults alone: the first access to each page and those after reclaim or fork, of the program and what it starts; not seen: "
-    "all other accesses, and whether one was a write",
+    "perf": "page faults alone: the first access to each page and those after reclaim or fork, of the program and what it starts; not "
+    "seen: all other accesses, and whether one was a write",
     "soft-dirty": "which pages were written between two looks; not seen: reads, order and number within an interval, processes "
     "that it starts, and what happens after the last look",
     "idle": "which pages were used between two looks, by anybody who shares them; not seen: whether they were written, order and number "
