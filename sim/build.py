@@ -9,6 +9,7 @@ import numpy as np
 
 from models.allocators.pool import Allocator
 from models.backends.backend import BackendModule
+from models.cache.held import NOTHING
 from models.contents.rows import Rows
 from models.memory import state as st
 from models.memory.swap import CLUSTER_SLOTS
@@ -273,17 +274,19 @@ def _place_residents(plan: Plan, machine: Any) -> None:
     settle(machine, np.zeros(st.CONTEXT, np.int64))
 
 
-def _lruvecs(plan: Plan) -> dict[str, int]:
-    """How many lists of its own a policy has to make, where there are memory cgroups.  Raises UserError for one that cannot."""
+def _policy_sizes(plan: Plan, arrays: Arrays) -> dict[str, int]:
+    """What a policy wants to know of the machine.  Raises UserError where there are memory cgroups and it has one set of lists only."""
+    wanted = signature(plan.policy.create).parameters
+    sizes = {"places": len(arrays.pte) + len(arrays.cache)} if "places" in wanted else {}
     if not plan.cgroups:
-        return {}
-    if "lruvecs" not in signature(plan.policy.create).parameters:
+        return sizes
+    if "lruvecs" not in wanted:
         raise UserError(
             "cgroups: this reclaim policy has one set of lists for the whole machine; its `create` would have to take `lruvecs`. "
             "Use another (linux-lru), or no cgroups",
             "reclaim.policy",
         )
-    return {"lruvecs": 1 + len(plan.cgroups)}
+    return {**sizes, "lruvecs": 1 + len(plan.cgroups)}
 
 
 def build(plan: Plan) -> Built:
@@ -291,8 +294,9 @@ def build(plan: Plan) -> Built:
     pages, arrays = build_pages(plan)
     frames = int(arrays.num[st.FRAMES])
     pools, stored, backend = build_backend(plan, frames, len(arrays.slot), len(arrays.cache))
-    table, head, policy_num = plan.policy.create(len(arrays.frame), **_lruvecs(plan), **plan.policy_options)
-    policy = st.make_policy(table, head, policy_num)
+    made = plan.policy.create(len(arrays.frame), **_policy_sizes(plan, arrays), **plan.policy_options)
+    policy = st.make_policy(*made[:3], made[3] if len(made) > 3 else NOTHING)
+    arrays.num[st.EVERY_USE] = plan.policy_options.get("hits") == "every"
     p, b = plan.policy, plan.backend
     own_check = p.problems
     machine = st.make_machine(
@@ -314,7 +318,7 @@ def build(plan: Plan) -> Built:
         policy=policy,
         backend=backend,
         arrays=arrays,
-        policy_num=policy_num,
+        policy_num=made[2],
         backend_num=stored.num,
         backend_table=stored.table,
         blocks=stored.blocks,
@@ -323,5 +327,5 @@ def build(plan: Plan) -> Built:
         clean_pool=pools[1],
         pool_stat=plan.allocator.stat if plan.allocator else None,
         has_pool=plan.allocator is not None,
-        list_problems=None if own_check is None else lambda arrays: own_check(table, head, policy_num, arrays),
+        list_problems=None if own_check is None else lambda arrays: own_check(made, arrays),
     )

@@ -283,7 +283,7 @@ def replay(trace: Path, allocator: str) -> int:
 
 @cli.command()
 @click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--policy", required=True, metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
+@click.option("--policy", metavar="NAME[,NAME...]", help="Replacement policies; NAME:setting=value gives settings.")
 @click.option("--pages", metavar="N[,N...]", help="Cache sizes in pages, or such as 10% of the trace's distinct pages.")
 @click.option("--curve", is_flag=True, help="Instead of --pages: some 50 sizes from one page to all; lru in one pass.")
 @click.option(
@@ -293,12 +293,35 @@ def replay(trace: Path, allocator: str) -> int:
     metavar="RATE",
     help="Estimate from five samples of this share of the pages, with the error.",
 )
+@click.option(
+    "--sample-pages",
+    type=click.IntRange(1),
+    default=None,
+    metavar="N",
+    help="Estimate from five samples of N pages; lru by SHARDS with a falling threshold.",
+)
+@click.option(
+    "--weight",
+    type=click.Choice(("requests", "bytes")),
+    default="requests",
+    show_default=True,
+    help="bytes: also add up the sizes of the requests that miss; a page still takes one place in the cache.",
+)
+@click.option("--stats", is_flag=True, help="Print what the trace is like: reuse distances, working sets, popularity, runs.")
+@click.option("--heatmap", type=click.Path(path_type=Path), metavar="FILE", help="Draw which pages are used when (.png or .svg).")
+@click.option(
+    "--warmup", metavar="N|P%|auto", help="Requests at the start that are simulated and not counted; auto: until the caches are full."
+)
 @_reads_trace
 @click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
-@click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True, help="How many caches are simulated at once.")
-def cache(trace: Path, policy: str, pages: str | None, columns: str | None, time_unit: str, lenient: bool, **options: Any) -> int:
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw miss ratios against sizes, or statistics (.png or .svg)."
+)
+@click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Caches that are simulated at once (default: one for each core).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def cache(trace: Path, policy: str | None, pages: str | None, columns: str | None, time_unit: str, lenient: bool, **options: Any) -> int:
     """Count the misses of page-replacement policies over the references in TRACE, each distinct id a page.
 
     TRACE may be of any format that is known (docs/traces.md), plain, gz, xz, bz2 or zstd.

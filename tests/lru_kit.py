@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.cache.held import NOTHING
 from models.memory import state as st
 from models.memory.frames import TOP
 from models.memory.rmap import add_mapping
@@ -35,7 +36,7 @@ class Both:
         self.vm = make_vm(make_plan([mapping], swappiness=swappiness, files=((file,),)), check=False)
         self.a, self.pages = self.vm.arrays, self.vm.pages
         table, head, num = lru_lists.create(len(self.a.frame))
-        self.policy, self.head, self.num = st.make_policy(table, head, num), head, num
+        self.policy, self.head, self.num = st.make_policy(table, head, num, NOTHING), head, num
         self.twin = LinuxLru(4096, swappiness, int(self.a.zone[:, st.WMARK_HIGH].sum()))
         self.twin.free = int(self.vm.vmstat[0])
         self.ctx = np.zeros(st.CONTEXT, np.int64)

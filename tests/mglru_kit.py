@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.cache.held import NOTHING
 from models.memory import state as st
 from models.memory.frames import zone_of
 from models.memory.rmap import add_mapping
@@ -46,7 +47,7 @@ class Both:
         zone = self.a.zone
         zone[1, st.MANAGED], zone[1, st.FIRST_FRAME], zone[1, st.ZONE_FREE] = 1000, span // 2, 1000
         table, head, num = lru.create(int(self.a.num[st.FRAMES]), min_ttl_ms=min_ttl_ms)
-        self.policy, self.table, self.head, self.num = st.make_policy(table, head, num), table, head, num
+        self.policy, self.table, self.head, self.num = st.make_policy(table, head, num, NOTHING), table, head, num
         self.twin = Mglru(span, swappiness, later, [])
         self.ctx = np.zeros(st.CONTEXT, np.int64)
         self.shadows: dict[int, tuple[int, tuple[int, int, bool]]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, WANTED, CachePolicy, driver, release_it
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, TAKE, WANTED, CachePolicy, driver, release_it, sized_only
 from models.cache.state import (
     CAPACITY,
     GHOSTS,
@@ -67,29 +67,43 @@ def wanted(c, page):
     recall(c, page)
 
 
-@compiled(int64(cache_t, int64))
-def replace(c, at_border):
-    """One page becomes a ghost: of T1 if it is longer than its target, or as long, at a hit in B2."""
+@compiled(CHOOSE)
+def choose(c):
+    """Of T1 if it is all there is, longer than its target, or as long at a hit in B2."""
     target = c.num.view(np.float64)[TARGET]
     t1 = size_of(c, T1)
-    if t1 > 0 and (t1 > target or (at_border and t1 == target) or size_of(c, T2) == 0):
-        return bury(c, oldest(c, T1), B1, c.num[CAPACITY])
-    return bury(c, oldest(c, T2), B2, 2 * c.num[CAPACITY])
+    if t1 > 0 and (t1 > target or (c.num[RECALLED] == B2 and t1 == target) or size_of(c, T2) == 0):
+        return oldest(c, T1)
+    return oldest(c, T2)
+
+
+@compiled(void(cache_t))
+def make_way(c):
+    """Ghosts go before a page becomes one for a page that has none: c in T1 and B1, 2c in all."""
+    capacity = c.num[CAPACITY]
+    if size_of(c, T1) + size_of(c, B1) >= capacity:
+        while size_of(c, T1) + size_of(c, B1) >= capacity:
+            drop(c, oldest(c, B1))
+        return
+    while size_of(c, T1) + size_of(c, B1) + size_of(c, T2) + size_of(c, B2) >= 2 * capacity:
+        drop(c, oldest(c, B2))
+
+
+@compiled(TAKE)
+def take(c, n):
+    """The page becomes a ghost, unless T1 alone fills the cache."""
+    if not c.num[RECALLED]:
+        if size_of(c, T1) >= c.num[CAPACITY]:
+            return release(c, n)
+        make_way(c)
+    if c.node[n, LIST] == T1:
+        return bury(c, n, B1, c.num[CAPACITY])
+    return bury(c, n, B2, 2 * c.num[CAPACITY])
 
 
 @compiled(EVICT)
 def evict(c, page):
-    came_from = c.num[RECALLED]
-    capacity = c.num[CAPACITY]
-    if not came_from:
-        seen_once = size_of(c, T1) + size_of(c, B1)
-        if seen_once >= capacity and size_of(c, B1) == 0:
-            return release(c, oldest(c, T1))  # T1 fills the cache: its page leaves no ghost
-        if seen_once >= capacity:
-            drop(c, oldest(c, B1))
-        elif seen_once + size_of(c, T2) + size_of(c, B2) >= 2 * capacity:
-            drop(c, oldest(c, B2))
-    return replace(c, came_from == B2)
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -108,4 +122,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-ARC = CachePolicy(create, hit, wanted, evict, admit, release_it, run)
+ARC = CachePolicy(create, hit, wanted, evict, admit, release_it, run, choose=choose, take=take, sized=sized_only)

@@ -6,8 +6,8 @@ Corbato 1968 (one bit, MIT memo MAC-M-384); n bits: Smith 1978 calls it generali
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import OWN, OWN_NUM, CacheArrays, attach, new_cache, oldest, release, renew
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it, sized_only, take_it
+from models.cache.state import OWN, OWN_NUM, CacheArrays, attach, new_cache, oldest, renew
 from models.jit import compiled
 
 PAGES = 1  # list
@@ -28,15 +28,20 @@ def hit(c, n):
         node[n, COUNT] += 1
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     node = c.node
     n = oldest(c, PAGES)
     while node[n, COUNT] > 0:
         node[n, COUNT] -= 1
         renew(c, n)
         n = oldest(c, PAGES)
-    return release(c, n)
+    return n
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -52,4 +57,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-CLOCK = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+CLOCK = CachePolicy(create, hit, nothing, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized_only)

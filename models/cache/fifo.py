@@ -5,8 +5,8 @@ Belady 1966; Belady, Nelson, Shedler 1969 (a larger cache may miss more).
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import CacheArrays, attach, new_cache, oldest, release
+from models.cache.policy import ADMIT, CHOOSE, EVICT, RUN, CachePolicy, driver, nothing, release_it, sized_only, take_it, unmoved
+from models.cache.state import CacheArrays, attach, new_cache, oldest
 from models.jit import compiled
 
 PAGES = 1  # list
@@ -16,14 +16,14 @@ def create(pages: int, distinct: int) -> CacheArrays:
     return new_cache(pages, distinct)
 
 
-@compiled(HIT)
-def hit(c, n):
-    pass
+@compiled(CHOOSE)
+def choose(c):
+    return oldest(c, PAGES)
 
 
 @compiled(EVICT)
 def evict(c, page):
-    return release(c, oldest(c, PAGES))
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -31,7 +31,7 @@ def admit(c, page):
     attach(c, page, PAGES)
 
 
-drive = driver(hit, nothing, evict, admit)
+drive = driver(unmoved, nothing, evict, admit)
 
 
 @compiled(RUN, nogil=True)
@@ -39,4 +39,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-FIFO = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+FIFO = CachePolicy(create, unmoved, nothing, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized_only)

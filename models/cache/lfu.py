@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, TAKE, CachePolicy, driver, nothing, sized_only
 from models.cache.state import (
     LIST,
     NEXT,
@@ -32,8 +32,11 @@ BUCKET = OWN  # of a page: the row of its count
 COUNT, UP, DOWN = OWN, OWN + 1, OWN + 2  # of a count's row: the number, the rows of the next ones
 
 
+MOST_COUNTS = 1 << 16  # different counts at once: n of them take n (n + 1) / 2 uses, and a trace has fewer than 2^31
+
+
 def create(pages: int, distinct: int) -> CacheArrays:
-    arrays = new_cache(pages, distinct, own=3, rows=min(pages, distinct) + 1)
+    arrays = new_cache(pages, distinct, own=3, rows=min(pages, distinct, MOST_COUNTS) + 1)
     arrays.node[PAGES, [UP, DOWN]] = PAGES
     return arrays
 
@@ -94,11 +97,20 @@ def remove(c, n):
     c.num[USED] -= 1
 
 
-@compiled(EVICT)
-def evict(c, page):
-    n = oldest(c, c.node[PAGES, UP])
+@compiled(CHOOSE)
+def choose(c):
+    return oldest(c, c.node[PAGES, UP])
+
+
+@compiled(TAKE)
+def take(c, n):
     remove(c, n)
     return c.node[n, PAGE]
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -116,4 +128,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-LFU = CachePolicy(create, hit, nothing, evict, admit, remove, run)
+LFU = CachePolicy(create, hit, nothing, evict, admit, remove, run, choose=choose, take=take, sized=sized_only)

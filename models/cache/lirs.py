@@ -7,10 +7,12 @@ queue Q has the resident HIR pages.  A HIR page that is used while in S becomes 
 
 from __future__ import annotations
 
+import numpy as np
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, WANTED, CachePolicy, driver
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, SIZED, TAKE, WANTED, CachePolicy, driver
 from models.cache.state import (
+    CAPACITY,
     GHOSTS,
     LIST,
     OWN,
@@ -36,14 +38,22 @@ from models.jit import compiled
 LIR, HIR = 1, 2  # lists; HIR is Q
 STACK = 5  # the row where stack S begins and ends
 ABOVE, BELOW, STACKED = OWN, OWN + 1, OWN + 2  # of a node: neighbours in S, and whether it is there
-MOST_LIR, MOST_GHOSTS = OWN_NUM, OWN_NUM + 1  # num
+MOST_LIR, MOST_GHOSTS = OWN_NUM, OWN_NUM + 1  # num: pages
+HIR_PART, GHOST_PART = OWN_NUM + 2, OWN_NUM + 3  # num: the settings, bits of a float64
 
 
 def create(pages: int, distinct: int, hir: float = 0.01, ghosts: float = 1.0) -> CacheArrays:
     arrays = new_cache(pages, distinct, ghosts=int(pages * ghosts), own=3)
     arrays.node[STACK, [ABOVE, BELOW]] = STACK
-    arrays.num[[MOST_LIR, MOST_GHOSTS]] = pages - max(1, int(pages * hir)), int(pages * ghosts)
+    arrays.num.view(np.float64)[[HIR_PART, GHOST_PART]] = hir, ghosts
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    num, real = c.num, c.num.view(np.float64)
+    num[CAPACITY], num[MOST_LIR], num[MOST_GHOSTS] = pages, pages - max(1, int64(pages * real[HIR_PART])), int64(pages * real[GHOST_PART])
 
 
 @compiled(void(cache_t, int64))
@@ -81,8 +91,8 @@ def prune(c):
 
 @compiled(void(cache_t))
 def keep_size(c):
-    """Where there are too many LIR pages, the one at the bottom becomes HIR."""
-    if size_of(c, LIR) > c.num[MOST_LIR]:
+    """Where there are too many LIR pages, those at the bottom become HIR."""
+    while size_of(c, LIR) > c.num[MOST_LIR]:
         prune(c)
         n = c.node[STACK, ABOVE]
         unstack(c, n)
@@ -118,26 +128,35 @@ def to_ghost(c, n):
     unlink(c, n)
     c.num[USED] -= 1
     link_newest(c, n, GHOSTS)
-    if size_of(c, GHOSTS) > c.num[MOST_GHOSTS]:
+    while size_of(c, GHOSTS) > c.num[MOST_GHOSTS]:
         last = oldest(c, GHOSTS)
         unstack(c, last)
         drop(c, last)
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     if size_of(c, HIR) == 0:
         last = c.node[STACK, ABOVE]
         unstack(c, last)
         move(c, last, HIR)
         prune(c)
-    n = oldest(c, HIR)
+    return oldest(c, HIR)
+
+
+@compiled(TAKE)
+def take(c, n):
     gone = c.node[n, PAGE]
     if c.node[n, STACKED]:
         to_ghost(c, n)
     else:
         release(c, n)
     return gone
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -150,7 +169,10 @@ def admit(c, page):
 @compiled(REMOVE)
 def remove(c, n):
     unstack(c, n)
-    release(c, n)
+    if c.node[n, LIST] == GHOSTS:
+        drop(c, n)
+    else:
+        release(c, n)
     prune(c)
 
 
@@ -162,4 +184,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-LIRS = CachePolicy(create, hit, wanted, evict, admit, remove, run)
+LIRS = CachePolicy(create, hit, wanted, evict, admit, remove, run, choose=choose, take=take, sized=sized)

@@ -5,8 +5,8 @@ Belady 1966; Mattson, Gecsei, Slutz, Traiger 1970 (a stack algorithm: a larger c
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import CacheArrays, attach, new_cache, oldest, release, renew
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it, sized_only, take_it
+from models.cache.state import CacheArrays, attach, new_cache, oldest, renew
 from models.jit import compiled
 
 PAGES = 1  # list
@@ -21,9 +21,14 @@ def hit(c, n):
     renew(c, n)
 
 
+@compiled(CHOOSE)
+def choose(c):
+    return oldest(c, PAGES)
+
+
 @compiled(EVICT)
 def evict(c, page):
-    return release(c, oldest(c, PAGES))
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -39,4 +44,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-LRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+LRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized_only)

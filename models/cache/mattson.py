@@ -8,6 +8,8 @@ it is full the marks move together, in order, which costs less than the uses tha
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import int32, int64, types, void
 
@@ -16,6 +18,8 @@ from models.jit import compiled, inlined
 Ids = types.Array(int32, 1, "C", readonly=True)
 Line = types.Array(int32, 1, "C")
 Counts = types.Array(int64, 1, "C")
+Sizes = types.Array(int64, 1, "C", readonly=True)
+NOW, ALIVE = 0, 1  # num: places of the line that are taken; pages that have a mark
 
 
 @inlined
@@ -57,32 +61,61 @@ def move_together(tree, owner, last):
     return used
 
 
-@compiled(void(Ids, Counts, Line, Line, Line), nogil=True)
-def count_distances(ids, found, tree, owner, last):
-    """found[d] += 1 for each use at distance d; found[0] for first uses.  tree, owner: the line; last: place of each page, 0 none."""
-    now, alive = 0, 0
+@inlined
+def distance(page, num, tree, owner, last):
+    """The distance of a use that comes now, 0 if it is the page's first; its mark is the newest now."""
+    if num[NOW] + 1 == len(tree):
+        num[NOW] = move_together(tree, owner, last)
+    at = last[page]
+    found = 0
+    if at == 0:
+        num[ALIVE] += 1
+    else:
+        found = num[ALIVE] - marks_up_to(tree, at) + 1
+        mark(tree, at, -1)
+    num[NOW] += 1
+    now = num[NOW]
+    mark(tree, now, 1)
+    owner[now] = page + 1
+    last[page] = now
+    return found
+
+
+@compiled(void(Ids, Counts, Counts, Line, Line, Line), nogil=True)
+def count_distances(ids, found, num, tree, owner, last):
+    """found[d] += 1 for each use at distance d; found[0] for first uses.  The rest is a Stack."""
     for i in range(len(ids)):
-        page = ids[i]
-        if now + 1 == len(tree):
-            now = move_together(tree, owner, last)
-        at = last[page]
-        if at == 0:
-            found[0] += 1
-            alive += 1
-        else:
-            found[alive - marks_up_to(tree, at) + 1] += 1
-            mark(tree, at, -1)
-        now += 1
-        mark(tree, now, 1)
-        owner[now] = page + 1
-        last[page] = now
+        found[distance(ids[i], num, tree, owner, last)] += 1
+
+
+@compiled(void(Ids, Sizes, Counts, Counts, Counts, Line, Line, Line), nogil=True)
+def weigh_distances(ids, weights, found, weighed, num, tree, owner, last):
+    """As count_distances; and weighed[d] += the use's weight."""
+    for i in range(len(ids)):
+        d = distance(ids[i], num, tree, owner, last)
+        found[d] += 1
+        weighed[d] += weights[i]
+
+
+class Stack(NamedTuple):
+    """num: NOW, ALIVE; tree, owner: the line of time; last: the place of each page's mark on it, 0 none."""
+
+    num: np.ndarray
+    tree: np.ndarray
+    owner: np.ndarray
+    last: np.ndarray
+
+
+def new_stack(distinct: int, pages: int = 0) -> Stack:
+    """An empty stack.  distinct: page ids are below it;  pages: how many it holds at once, if not all."""
+    places = 2 * (pages or distinct) + 2
+    return Stack(np.zeros(2, np.int64), np.zeros(places, np.int32), np.zeros(places, np.int32), np.zeros(distinct, np.int32))
 
 
 def distances(ids: np.ndarray, distinct: int) -> np.ndarray:
     """int64[distinct + 1]: uses at each distance from 1 on; [0] counts first uses.  ids int32, each below `distinct`."""
     found = np.zeros(distinct + 1, np.int64)
-    places = 2 * distinct + 2
-    count_distances(ids, found, np.zeros(places, np.int32), np.zeros(places, np.int32), np.zeros(distinct, np.int32))
+    count_distances(ids, found, *new_stack(distinct))
     return found
 
 

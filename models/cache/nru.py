@@ -5,8 +5,8 @@ Tanenbaum, Modern Operating Systems, 3.4.2, without its dirty class (the pure st
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import LIST, CacheArrays, attach, move, new_cache, oldest, release, size_of
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it, sized_only, take_it
+from models.cache.state import LIST, CacheArrays, attach, move, new_cache, oldest, size_of
 from models.jit import compiled
 
 UNUSED, REFERENCED = 1, 2  # lists
@@ -22,12 +22,17 @@ def hit(c, n):
         move(c, n, REFERENCED)
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     if size_of(c, UNUSED) == 0:
         for _ in range(size_of(c, REFERENCED)):
             move(c, oldest(c, REFERENCED), UNUSED)
-    return release(c, oldest(c, UNUSED))
+    return oldest(c, UNUSED)
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -44,4 +49,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-NRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+NRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized_only)

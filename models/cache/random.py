@@ -5,9 +5,9 @@ Draws are splitmix64 (Steele, Lea, Flood 2014) of a counter and the seed, so a r
 
 from __future__ import annotations
 
-from numba import uint64
+from numba import int64, uint64
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
+from models.cache.policy import ADMIT, CHOOSE, EVICT, REMOVE, RUN, TAKE, CachePolicy, driver, nothing, sized_only, unmoved
 from models.cache.state import OWN, OWN_NUM, PAGE, USED, CacheArrays, attach, cache_t, new_cache, release
 from models.jit import compiled
 
@@ -31,11 +31,6 @@ def draw(c):
     return x ^ (x >> uint64(31))
 
 
-@compiled(HIT)
-def hit(c, n):
-    pass
-
-
 @compiled(REMOVE)
 def remove(c, n):
     """The last takes its row."""
@@ -46,11 +41,20 @@ def remove(c, n):
     c.node[last, AT] = at
 
 
-@compiled(EVICT)
-def evict(c, page):
-    n = c.more[draw(c) % uint64(c.num[USED]), 0]
+@compiled(CHOOSE)
+def choose(c):
+    return int64(c.more[draw(c) % uint64(c.num[USED]), 0])
+
+
+@compiled(TAKE)
+def take(c, n):
     remove(c, n)
     return c.node[n, PAGE]
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -60,7 +64,7 @@ def admit(c, page):
     c.more[c.num[USED] - 1, 0] = n
 
 
-drive = driver(hit, nothing, evict, admit)
+drive = driver(unmoved, nothing, evict, admit)
 
 
 @compiled(RUN, nogil=True)
@@ -68,4 +72,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-RANDOM = CachePolicy(create, hit, nothing, evict, admit, remove, run)
+RANDOM = CachePolicy(create, unmoved, nothing, evict, admit, remove, run, choose=choose, take=take, sized=sized_only)

@@ -10,19 +10,20 @@ is ever admitted.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import int64
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, release_it
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, SIZED, TAKE, CachePolicy, driver, release_it
 from models.cache.state import (
     CAPACITY,
     GHOSTS,
+    LIST,
     OWN,
     OWN_NUM,
     RECALLED,
     CacheArrays,
     attach,
     bury,
-    cache_t,
     move,
     new_cache,
     oldest,
@@ -36,16 +37,24 @@ from models.jit import compiled
 SMALL, MAIN = 1, 2  # lists
 COUNT = OWN
 MOST_COUNT = 3
-# num: pages of small, ghosts at most, hits that lead to main; tool's rule: in force, no eviction so far
-ROOM, REMEMBERED, THRESHOLD, TOOL, FILLING = range(OWN_NUM, OWN_NUM + 5)
+# num: pages of small, ghosts at most, hits that lead to main; tool's rule: in force, no eviction so far; the settings, bits of a float64
+ROOM, REMEMBERED, THRESHOLD, TOOL, FILLING, SMALL_PART, GHOST_PART = range(OWN_NUM, OWN_NUM + 7)
 
 
 def create(pages: int, distinct: int, small: float = 0.1, ghosts: float = 0.9, threshold: int = 2, rule: str = "paper") -> CacheArrays:
     tool = rule == "libcachesim"
-    room, remembered = int(pages * small), int(pages * ghosts)
-    arrays = new_cache(pages, distinct, ghosts=remembered, own=1)
-    arrays.num[ROOM : FILLING + 1] = room if tool else max(1, room), remembered, threshold, tool, tool
+    arrays = new_cache(pages, distinct, ghosts=int(pages * ghosts), own=1)
+    arrays.num[THRESHOLD : FILLING + 1] = threshold, tool, tool
+    arrays.num.view(np.float64)[[SMALL_PART, GHOST_PART]] = small, ghosts
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    num, real = c.num, c.num.view(np.float64)
+    room = int64(pages * real[SMALL_PART])
+    num[CAPACITY], num[ROOM], num[REMEMBERED] = pages, room if num[TOOL] else max(1, room), int64(pages * real[GHOST_PART])
 
 
 @compiled(HIT)
@@ -54,38 +63,48 @@ def hit(c, n):
         c.node[n, COUNT] += 1
 
 
-@compiled(int64(cache_t))
-def evict_main(c):
+@compiled(CHOOSE)
+def choose_main(c):
     node = c.node
     n = oldest(c, MAIN)
     while node[n, COUNT] > 0:
         node[n, COUNT] -= 1
         renew(c, n)
         n = oldest(c, MAIN)
-    return release(c, n)
+    return n
 
 
-@compiled(int64(cache_t))
-def evict_small(c):
-    """The page that went, or -1 if all went to main."""
+@compiled(CHOOSE)
+def choose_small(c):
+    """Its oldest page without enough hits, or 0 if all went to main."""
     node = c.node
     while size_of(c, SMALL) > 0:
         n = oldest(c, SMALL)
         if node[n, COUNT] < c.num[THRESHOLD]:
-            return bury(c, n, GHOSTS, c.num[REMEMBERED])
+            return n
         node[n, COUNT] = 0
         move(c, n, MAIN)
-    return -1
+    return 0
+
+
+@compiled(CHOOSE)
+def choose(c):
+    """Main loses a page if it has more than its share: what small gave it just now goes first when room is needed next."""
+    c.num[FILLING] = 0
+    if size_of(c, MAIN) > c.num[CAPACITY] - c.num[ROOM] or size_of(c, SMALL) == 0:
+        return choose_main(c)
+    n = choose_small(c)
+    return n if n != 0 else choose_main(c)
+
+
+@compiled(TAKE)
+def take(c, n):
+    return bury(c, n, GHOSTS, c.num[REMEMBERED]) if c.node[n, LIST] == SMALL else release(c, n)
 
 
 @compiled(EVICT)
 def evict(c, page):
-    """Main loses a page if it has more than its share: what small gave it just now goes first when room is needed next."""
-    c.num[FILLING] = 0
-    if size_of(c, MAIN) > c.num[CAPACITY] - c.num[ROOM] or size_of(c, SMALL) == 0:
-        return evict_main(c)
-    gone = evict_small(c)
-    return gone if gone >= 0 else evict_main(c)
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -107,4 +126,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-S3FIFO = CachePolicy(create, hit, recall, evict, admit, release_it, run)
+S3FIFO = CachePolicy(create, hit, recall, evict, admit, release_it, run, choose=choose, take=take, sized=sized)

@@ -6,7 +6,7 @@ and behind the newest page the hand starts again at the oldest.
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, REMOVE, RUN, CachePolicy, driver, nothing
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, TAKE, CachePolicy, driver, nothing, sized_only
 from models.cache.state import OWN, OWN_NUM, PREV, CacheArrays, attach, new_cache, oldest, release
 from models.jit import compiled
 
@@ -26,8 +26,9 @@ def hit(c, n):
     c.node[n, USED_BIT] = 1
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
+    """Clears bits on its way; stops at the victim, which leaves it there if it is used meanwhile."""
     node = c.node
     n = c.num[HAND]
     while n == PAGES or node[n, USED_BIT]:
@@ -36,8 +37,8 @@ def evict(c, page):
         else:
             node[n, USED_BIT] = 0
             n = node[n, PREV]
-    c.num[HAND] = node[n, PREV]
-    return release(c, n)
+    c.num[HAND] = n
+    return n
 
 
 @compiled(ADMIT)
@@ -45,11 +46,22 @@ def admit(c, page):
     attach(c, page, PAGES)
 
 
-@compiled(REMOVE)
-def remove(c, n):
+@compiled(TAKE)
+def take(c, n):
+    """The hand goes on to the next newer page."""
     if c.num[HAND] == n:
         c.num[HAND] = c.node[n, PREV]
-    release(c, n)
+    return release(c, n)
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take(c, choose(c))
+
+
+@compiled(REMOVE)
+def remove(c, n):
+    take(c, n)
 
 
 drive = driver(hit, nothing, evict, admit)
@@ -60,4 +72,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-SIEVE = CachePolicy(create, hit, nothing, evict, admit, remove, run)
+SIEVE = CachePolicy(create, hit, nothing, evict, admit, remove, run, choose=choose, take=take, sized=sized_only)

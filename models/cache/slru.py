@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from numba import int64, void
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, nothing, release_it
-from models.cache.state import LIST, OWN_NUM, CacheArrays, attach, cache_t, move, new_cache, oldest, release, renew, size_of
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, SIZED, CachePolicy, driver, nothing, release_it, take_it
+from models.cache.state import CAPACITY, LIST, OWN_NUM, CacheArrays, attach, cache_t, move, new_cache, oldest, release, renew, size_of
 from models.jit import compiled
 
 LOWEST = 1  # list; the others follow
@@ -21,9 +21,17 @@ SEGMENTS, ROOM, REST, BY_ROOM = range(OWN_NUM, OWN_NUM + 4)  # num: segments, pa
 
 def create(pages: int, distinct: int, segments: int = 2, rule: str = "paper") -> CacheArrays:
     arrays = new_cache(pages, distinct)
-    tool = rule == "libcachesim"
-    arrays.num[SEGMENTS : BY_ROOM + 1] = segments, pages // segments, 0 if tool else pages % segments, tool
+    arrays.num[SEGMENTS], arrays.num[BY_ROOM] = segments, rule == "libcachesim"
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    num = c.num
+    num[CAPACITY] = pages
+    num[ROOM] = pages // num[SEGMENTS]
+    num[REST] = 0 if num[BY_ROOM] else pages % num[SEGMENTS]
 
 
 @compiled(int64(cache_t, int64))
@@ -53,12 +61,17 @@ def hit(c, n):
         push_down(c, which + 1)
 
 
-@compiled(EVICT)
-def evict(c, page):
+@compiled(CHOOSE)
+def choose(c):
     which = LOWEST
     while size_of(c, which) == 0:
         which += 1
-    return release(c, oldest(c, which))
+    return oldest(c, which)
+
+
+@compiled(EVICT)
+def evict(c, page):
+    return take_it(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -79,4 +92,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-SLRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run)
+SLRU = CachePolicy(create, hit, nothing, evict, admit, release_it, run, choose=choose, take=take_it, sized=sized)

@@ -209,7 +209,7 @@ def bury(c, n, which, most):
     if most < 1:
         forget(c, n)
         return page
-    if size_of(c, which) >= most:
+    while size_of(c, which) >= most:
         drop(c, oldest(c, which))
     link_newest(c, n, which)
     return page

@@ -6,8 +6,12 @@ Kout pages that left A1in.  Their figures: a quarter and half of the cache.  Hit
 
 from __future__ import annotations
 
-from models.cache.policy import ADMIT, EVICT, HIT, RUN, CachePolicy, driver, release_it
+import numpy as np
+from numba import int64
+
+from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, RUN, SIZED, TAKE, CachePolicy, driver, release_it
 from models.cache.state import (
+    CAPACITY,
     GHOSTS,
     LIST,
     OWN_NUM,
@@ -26,13 +30,21 @@ from models.jit import compiled
 
 A1IN, AM = 1, 2  # lists
 A1OUT = GHOSTS
-KIN, KOUT = OWN_NUM, OWN_NUM + 1  # num
+KIN, KOUT = OWN_NUM, OWN_NUM + 1  # num: pages
+INSIDE, OUTSIDE = OWN_NUM + 2, OWN_NUM + 3  # num: parts of the cache, the bits of a float64
 
 
 def create(pages: int, distinct: int, inside: float = 0.25, outside: float = 0.5) -> CacheArrays:
     arrays = new_cache(pages, distinct, ghosts=int(pages * outside))
-    arrays.num[KIN], arrays.num[KOUT] = int(pages * inside), int(pages * outside)
+    arrays.num.view(np.float64)[[INSIDE, OUTSIDE]] = inside, outside
+    sized(arrays.cache, pages)
     return arrays
+
+
+@compiled(SIZED)
+def sized(c, pages):
+    real = c.num.view(np.float64)
+    c.num[CAPACITY], c.num[KIN], c.num[KOUT] = pages, int64(pages * real[INSIDE]), int64(pages * real[OUTSIDE])
 
 
 @compiled(HIT)
@@ -41,11 +53,19 @@ def hit(c, n):
         renew(c, n)
 
 
+@compiled(CHOOSE)
+def choose(c):
+    return oldest(c, A1IN if size_of(c, A1IN) > c.num[KIN] or size_of(c, AM) == 0 else AM)
+
+
+@compiled(TAKE)
+def take(c, n):
+    return bury(c, n, A1OUT, c.num[KOUT]) if c.node[n, LIST] == A1IN else release(c, n)
+
+
 @compiled(EVICT)
 def evict(c, page):
-    if size_of(c, A1IN) > c.num[KIN] or size_of(c, AM) == 0:
-        return bury(c, oldest(c, A1IN), A1OUT, c.num[KOUT])
-    return release(c, oldest(c, AM))
+    return take(c, choose(c))
 
 
 @compiled(ADMIT)
@@ -61,4 +81,4 @@ def run(c, ids, later):
     return drive(c, ids)
 
 
-TWO_Q = CachePolicy(create, hit, recall, evict, admit, release_it, run)
+TWO_Q = CachePolicy(create, hit, recall, evict, admit, release_it, run, choose=choose, take=take, sized=sized)

@@ -12,6 +12,7 @@ from numba.experimental import structref
 
 from models.allocators.pool import Links, Numbers, Table, alloc_t, evict_begin_t, evict_done_t, evict_next_t, pool_t
 from models.borrow import boxed, view_of
+from models.cache.held import held_t
 from models.jit import compiled
 
 Wide = types.Array(int64, 2, "C")
@@ -147,6 +148,7 @@ OVER_HIGH = 153  # pages charged beyond memory.high since the task last made up 
 AGE_LRUVEC = 154  # the lruvec by whose age evictions are remembered: that of the reclaimer's target
 POOL_IN_GROUPS = 155  # 1: groups are charged for what the backend holds, as for zswap
 MAKE_DO = 156  # a group's reclaim freed nothing, and there is room for a page: the next allocation has to do with that
+EVERY_USE = 157  # 1: the policy is told of every use of a page, not only of accessed bits when it looks
 NUMBERS = 160  # from 32 on: models.memory.file_state
 
 # --- cost: simulated ns of each kind of work (int64) ----------------------------------------------------------------
@@ -296,10 +298,10 @@ pages_t = view_of(
 
 
 class PolicyType(types.StructRef):
-    """Any page-reclaim policy's state: tables whose columns the policy names for itself."""
+    """Any page-reclaim policy's state: tables whose columns the policy names for itself; `held`: a replacement policy of models/cache."""
 
 
-policy_t = view_of(PolicyType, (("table", Table), ("head", Links), ("num", Numbers)))
+policy_t = view_of(PolicyType, (("table", Table), ("head", Links), ("num", Numbers), ("held", held_t)))
 
 
 class BackendType(types.StructRef):
@@ -462,10 +464,10 @@ def make_pages(
     return pages
 
 
-@compiled(policy_owner(Table, Links, Numbers))
-def make_policy(table, head, num):
+@compiled(policy_owner(Table, Links, Numbers, held_t))
+def make_policy(table, head, num, held):
     policy = structref.new(policy_owner)
-    policy.table, policy.head, policy.num = table, head, num
+    policy.table, policy.head, policy.num, policy.held = table, head, num, held
     return policy
 
 

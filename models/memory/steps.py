@@ -118,6 +118,7 @@ def run_ops(m, stream, now, deadline):
     file_base = pages.proc[process, st.FILE_BASE]
     cost = pages.cost
     touch = cost[st.C_ACCESS]
+    every_use = num[st.EVERY_USE]
     read_ns = cost[st.C_SYSCALL] + cost[st.C_LOOKUP] + cost[st.C_USER_KIB] * (num[st.PAGE_SIZE] >> 10)
     in_files = 0
     if own[S_PAUSE] > 0:  # at the limit a pause is followed by the next one, whatever the op
@@ -148,6 +149,8 @@ def run_ops(m, stream, now, deadline):
             ns += touch
             if entry > 0 and (op == 0 or entry & st.PTE_WRITE):
                 pte[p] = entry | (st.PTE_ACCESSED | st.PTE_DIRTY if op else st.PTE_ACCESSED)
+                if every_use:
+                    m.accessed(m.policy, pages, int64(entry) >> st.PTE_SHIFT)
                 clock += ns
                 user += ns
                 done += 1

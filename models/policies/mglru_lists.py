@@ -222,9 +222,10 @@ def take_off(policy, pages, f):
     pages.frame[f, st.FLAGS] = flags & ~st.LRU
 
 
-def problems(table: np.ndarray, head: np.ndarray, num: np.ndarray, arrays: Any) -> list[str]:
+def problems(made: tuple[np.ndarray, ...], arrays: Any) -> list[str]:
     """What is wrong with the lists, in words: each page on one list of its type and zone, generations within bounds, sizes right."""
     bad = []
+    table, head, num = made
     flags = arrays.frame[:, st.FLAGS]
     listed = np.flatnonzero(flags & st.LRU)
     if not np.array_equal(listed, np.flatnonzero(table[:, GEN])):

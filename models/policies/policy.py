@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 class PolicyModule(NamedTuple):
     """What a policy module offers.
 
-    create(frames, lruvecs=1, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python; lruvecs: sets of lists, the
-                                                   root's and one a memory cgroup (models.memory.groups.lruvec_of a frame,
-                                                   ctx[X_LRUVEC] of a pass).  One without that argument cannot be used with cgroups
+    create(frames, **options) -> (table int32 2-D, head int32[], num int64[])   plain Python; perhaps a models.cache.held.Held.  It may have
+                                                   the arguments  lruvecs: sets of lists, the root's and one a memory cgroup
+                                                   (models.memory.groups.lruvec_of a frame, ctx[X_LRUVEC] of a pass); one without it
+                                                   cannot be used with cgroups;  places: virtual and file pages that there can be
     insert(policy, pages, frame, shadow) -> 0      a page that just got a frame; shadow: what `evicted` once gave (below 2^31), from
                                                    bit 32 on the lruvec of num[AGE_LRUVEC] then; or -1
     remove(policy, pages, frame) -> 0              off the lists: unmapped, freed
@@ -29,10 +30,10 @@ class PolicyModule(NamedTuple):
     age(policy, pages, ctx) -> n                   background aging by kswapd; ctx[X_OOM] = 1: kill a process
     finish(policy, pages, ctx) -> 0                a reclaimer's run is over
     accessed(policy, pages, frame) -> 0            a system call used the page, or a mapping that was young went away
-    problems(table, head, num, arrays) -> [text]   plain Python: what is wrong with its lists; without it, pages are active by their flag
+    problems(what create gave, arrays) -> [text]   plain Python: what is wrong with its lists; without it, pages are active by their flag
     """
 
-    create: Callable[..., tuple[Any, Any, Any]]
+    create: Callable[..., tuple[Any, ...]]
     insert: Any
     remove: Any
     check: Any
@@ -43,4 +44,4 @@ class PolicyModule(NamedTuple):
     age: Any
     finish: Any
     accessed: Any
-    problems: Callable[[Any, Any, Any, Any], list[str]] | None = None
+    problems: Callable[[tuple[Any, ...], Any], list[str]] | None = None

@@ -1,8 +1,9 @@
 """Page-reclaim policies that a configuration can name (`reclaim.policy`)."""
 
+from models.cache.registry import ONLINE
 from models.registry import Entry, Option
 
-REGISTRY = (
+LINUX = (
     Entry(
         "linux-lru",
         "models.policies.linux_lru:LINUX_LRU",
@@ -35,5 +36,25 @@ REGISTRY = (
                 choices=("auto", "6.1", "6.12"),
             ),
         ),
+    ),
+)
+
+_HITS = Option(
+    "hits",
+    "choice",
+    "",
+    "scan",
+    "what the policy is told of a page's use: its accessed bits when it was chosen to go, or every use (no hardware tells that)",
+    "docs/cache-policies.md",
+    choices=("scan", "every"),
+)
+
+# those of models/cache, which know neither kinds of pages nor cgroups; Linux's own are above
+REGISTRY = (
+    *LINUX,
+    *(
+        Entry(entry.name, f"models.policies.replacement:{entry.name}", entry.doc, entry.source, (*entry.options, _HITS), entry.preset)
+        for entry in ONLINE
+        if entry.name not in {own.name for own in LINUX}
     ),
 )
