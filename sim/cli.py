@@ -284,6 +284,18 @@ def cache(trace: Path, policy: str | None, pages: str | None, **options: Any) ->
 
 @cli.command()
 @click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--replication", type=click.IntRange(0), default=0, show_default=True, help="Which of the run's replications.")
+def perfetto(run_dir: Path, out: Path, replication: int) -> int:
+    """Write a run's timeline to OUT (.json or .json.gz), for ui.perfetto.dev: counters as tracks, reclaim as slices."""
+    from sim.perfetto import perfetto as write
+
+    click.echo(f"{out}: {write(run_dir, out, replication)} events; open it at https://ui.perfetto.dev")
+    return DONE
+
+
+@cli.command()
+@click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
 def report(run_dir: Path) -> int:
     """Write report.html of a run's or sweep's folder again."""
     from sim.report import write_report
