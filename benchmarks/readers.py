@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from models.workloads import patterns, trace
-from models.workloads.readers import mpt
+from models.workloads.readers import mpt, mpt2
 from models.workloads.stream import Context
+from sim.cachesim.trace import load
+from sim.traces.reading import ALL
 
 OPTIONS = {
     "format": "auto",
@@ -69,7 +71,18 @@ def files(folder: Path, n: int) -> list[Path]:
     (folder / "trace.csv.gz").write_bytes(gzip.compress((folder / "trace.csv").read_bytes()))
     pages, index = np.unique(page, return_inverse=True)
     mpt.write(folder / "trace.mpt", pages, instructions, write, index, tick=16)
+    with (folder / "trace.2.mpt").open("wb") as file:
+        writer = mpt2.Writer(file, 4096, "instructions", mpt2.TIME | mpt2.WRITE)
+        writer.add(page.astype(np.uint64), instructions, write, None)
+        writer.close()
     return sorted(folder.iterdir())
+
+
+def loads(path: Path, n: int) -> None:
+    """What `mempress cache` does with a trace: ids alone, and with the other columns."""
+    load(path, columns=ALL)  # once for compiling
+    ids, columns = seconds(lambda: load(path)), seconds(lambda: load(path, columns=ALL))
+    print(f"{path.name:14} ids {n / ids / 1e6:6.1f} M/s, with times and writes {n / columns / 1e6:6.1f} M/s")
 
 
 def main(millions: float) -> None:
@@ -85,6 +98,8 @@ def main(millions: float) -> None:
             print(
                 f"{path.name:14} build {n / build / 1e6:6.1f} M/s, run {n / run / 1e6:6.1f} M/s, {path.stat().st_size / n:5.2f} B an access"
             )
+        for path in sorted(Path(name).iterdir()):
+            loads(path, n)
     for kind in ("loop", "uniform", "zipf", "hotcold"):
         process = getattr(patterns, kind)({**PATTERN, "accesses": n}, context).processes[0]
         print(f"{kind:14} {n / seconds(lambda process=process: sum(len(c[0]) for c in process.chunks())) / 1e6:6.1f} M/s")

@@ -8,22 +8,75 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from models.errors import InputError
 
+if TYPE_CHECKING:
+    from sim.traces.command import Out
+    from sim.traces.reading import Reading
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 KINDS = ("policies", "backends", "devices", "allocators", "compressors", "contents", "workloads", "lifetimes", "controllers")
 
-CACHE_FORMATS = ("auto", "lirs", "text", "oracleGeneral", "cache2k")
+CACHE_FORMATS = (
+    "auto",
+    "text",
+    "csv",
+    "mpt",
+    "lackey",
+    "damon",
+    "perf",
+    "masim",
+    "mqsim",
+    "msr",
+    "blkparse",
+    "vscsi",
+    "lirs",
+    "oracleGeneral",
+    "cache2k",
+)
+TRACE_OUTPUTS = ("mpt", "text", "csv", "oracleGeneral", "lirs", "cache2k")
+RECORDERS = ("lackey", "perf", "soft-dirty", "idle")
 LOG_FORMATS = ("auto", "vmstat", "vmstat-columns", "mm_stat", "zswap")
 
+_TRACE_OPTIONS = (
+    click.option(
+        "--format",
+        "trace_format",
+        type=click.Choice(CACHE_FORMATS),
+        default="auto",
+        show_default=True,
+        help="What the trace is; auto looks at its content.",
+    ),
+    click.option(
+        "--columns", metavar="A,B,...", help="What the columns of text or CSV are, such as time,id,size or time,op,page; - is ignored."
+    ),
+    click.option("--time-unit", type=click.Choice(("ns", "us", "ms", "s")), default="ns", show_default=True, help="Of text and CSV."),
+    click.option("--lenient", is_flag=True, help="Leave out bad lines and records, and say at the end how many."),
+)
 _CONFIG = click.argument("config", type=click.Path())
 _SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key, such as machine.memory=120MiB; repeatable.")
+
+
+def _reads_trace(command: _Command) -> _Command:
+    """The options of every command that reads a trace of any format."""
+    for option in reversed(_TRACE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _reading(columns: str | None, time_unit: str, lenient: bool) -> Reading:
+    from models.workloads.readers.source import Skipped
+    from sim.traces.reading import Reading
+
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    return Reading(names, time_unit, skipped=Skipped() if lenient else None)
 
 
 def _version() -> str:
@@ -259,14 +312,7 @@ def replay(trace: Path, allocator: str) -> int:
 @click.option(
     "--warmup", metavar="N|P%|auto", help="Requests at the start that are simulated and not counted; auto: until the caches are full."
 )
-@click.option(
-    "--format",
-    "trace_format",
-    type=click.Choice(CACHE_FORMATS),
-    default="auto",
-    show_default=True,
-    help="What TRACE is; auto looks at its content.",
-)
+@_reads_trace
 @click.option("--name", metavar="NAME", help="What tables call the trace (default: TRACE as given).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: trace,requests,distinct,cache_pages,policy,misses.")
 @click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
@@ -275,11 +321,162 @@ def replay(trace: Path, allocator: str) -> int:
 )
 @click.option("--jobs", type=click.IntRange(1, 4096), default=None, help="Caches that are simulated at once (default: one for each core).")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def cache(trace: Path, policy: str | None, pages: str | None, **options: Any) -> int:
-    """Count the misses of page-replacement policies over the references in TRACE (plain, gz, xz or bz2), each distinct id a page."""
+def cache(trace: Path, policy: str | None, pages: str | None, columns: str | None, time_unit: str, lenient: bool, **options: Any) -> int:
+    """Count the misses of page-replacement policies over the references in TRACE, each distinct id a page.
+
+    TRACE may be of any format that is known (docs/traces.md), plain, gz, xz, bz2 or zstd.
+    """
     from sim.cachesim.command import cache as study
 
-    return study(trace, policy, pages, **options, out=sys.stdout)
+    return study(trace, policy, pages, reading=_reading(columns, time_unit, lenient), **options, out=sys.stdout)
+
+
+@cli.group()
+def trace() -> None:
+    """Look at traces of page accesses, object ids and block I/O of any known format; convert, cut and record them."""
+
+
+_OUT_OPTIONS = (
+    click.option(
+        "--to", type=click.Choice(TRACE_OUTPUTS), default=None, help="What is written (default: by OUT's suffix, such as .mpt or .csv)."
+    ),
+    click.option("--dense", is_flag=True, help="Write numbers from 0 on instead of ids, in the order in which they first come."),
+    click.option("--force", is_flag=True, help="Write OUT anew if it exists."),
+)
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_OUT = click.argument("out", type=click.Path(path_type=Path))
+
+
+def _writes_trace(command: _Command) -> _Command:
+    for option in reversed(_OUT_OPTIONS):
+        command = option(command)
+    return _OUT(command)
+
+
+def _out(out: Path, to: str | None, force: bool, dense: bool) -> Out:
+    from sim.traces.command import Out
+
+    return Out(out, to, force, dense)
+
+
+@trace.command("info")
+@_FILE
+@_reads_trace
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def trace_info(file: Path, trace_format: str, as_json: bool, **reading: Any) -> int:
+    """Say what FILE is: format, references, distinct ids, time span, writes, sizes."""
+    from sim.traces.command import info
+
+    return info(file, trace_format, _reading(**reading), as_json, sys.stdout)
+
+
+@trace.command("head")
+@_FILE
+@_reads_trace
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many references.")
+def trace_head(file: Path, trace_format: str, count: int, **reading: Any) -> int:
+    """Print the first references of FILE as text."""
+    from sim.traces.command import head
+
+    return head(file, trace_format, _reading(**reading), count, sys.stdout)
+
+
+@trace.command("convert")
+@_FILE
+@_writes_trace
+@_reads_trace
+def trace_convert(file: Path, out: Path, trace_format: str, to: str | None, force: bool, dense: bool, **reading: Any) -> int:
+    """Write FILE to OUT in another format."""
+    from sim.traces.command import convert
+
+    return convert(file, trace_format, _reading(**reading), _out(out, to, force, dense))
+
+
+@trace.command("filter")
+@_FILE
+@_writes_trace
+@click.option("--from", "since", metavar="TIME", help="Only from this time of the trace on, such as 10s (or ns as a number).")
+@click.option("--until", metavar="TIME", help="Only before this time.")
+@click.option("--only", type=click.Choice(("reads", "writes")), default=None, help="Only these.")
+@click.option("--ids", metavar="LOW-HIGH", help="Only these ids (pages of 4 KiB, where the trace is of pages).")
+@click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Of what is left, the first of each N.")
+@_reads_trace
+def trace_filter(
+    file: Path,
+    out: Path,
+    trace_format: str,
+    to: str | None,
+    force: bool,
+    dense: bool,
+    columns: str | None,
+    time_unit: str,
+    lenient: bool,
+    **what: Any,
+) -> int:
+    """Write the part of FILE that is asked for to OUT."""
+    from sim.traces.command import Filter, filtered
+
+    return filtered(file, trace_format, _reading(columns, time_unit, lenient), Filter(**what), _out(out, to, force, dense))
+
+
+@trace.command("sample")
+@_FILE
+@_writes_trace
+@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), required=True, help="Share of the ids.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another one chooses other ids.")
+@_reads_trace
+def trace_sample(
+    file: Path, out: Path, trace_format: str, rate: float, seed: int, to: str | None, force: bool, dense: bool, **reading: Any
+) -> int:
+    """Write all references to a share of FILE's ids, chosen by hash (spatial sampling), to OUT."""
+    from sim.traces.command import sample
+
+    return sample(file, trace_format, _reading(**reading), rate, seed, _out(out, to, force, dense))
+
+
+@trace.command("stats")
+@_FILE
+@_reads_trace
+@click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="OUT", help="Write all figures as JSON.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="OUT", help="Draw them (.png or .svg).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def trace_stats(file: Path, trace_format: str, json_to: Path | None, plot: Path | None, quiet: bool, **reading: Any) -> int:
+    """Print what FILE is like: reuse distances, working sets, popularity, pages used once, runs of neighbours."""
+    from sim.cachesim.command import trace_statistics
+
+    return trace_statistics(file, trace_format, _reading(**reading), json_to, plot, quiet, sys.stdout)
+
+
+@trace.command("heatmap")
+@_FILE
+@click.argument("picture", metavar="OUT", type=click.Path(path_type=Path))
+@_reads_trace
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def trace_heatmap(file: Path, picture: Path, trace_format: str, quiet: bool, **reading: Any) -> int:
+    """Draw which pages of FILE are used when (OUT: .png or .svg)."""
+    from sim.cachesim.command import trace_heatmap as draw
+
+    return draw(file, picture, trace_format, _reading(**reading), quiet, sys.stdout)
+
+
+@trace.command("record", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGS]...")
+@click.option("--out", type=click.Path(path_type=Path), default=None, metavar="FILE", help="The trace (default: PROGRAM.mpt).")
+@click.option(
+    "--how",
+    type=click.Choice(RECORDERS),
+    default="lackey",
+    show_default=True,
+    help="lackey: every access, slow; perf: page faults; soft-dirty, idle: pages written or used between looks, if the kernel tells.",
+)
+@click.option("--interval", default="100ms", show_default=True, metavar="TIME", help="With soft-dirty and idle: time between looks.")
+@click.option("--force", is_flag=True, help="Write FILE anew if it exists.")
+def trace_record(program: tuple[str, ...], out: Path | None, how: str, interval: str, force: bool) -> int:
+    """Run PROGRAM and record which pages it accesses.  Ctrl-C stops it and keeps what was recorded."""
+    from sim.traces.command import interval_of
+    from sim.traces.record import record
+
+    return record(program, out, how, interval_of(interval), force)
 
 
 @cli.command()

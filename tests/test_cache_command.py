@@ -62,7 +62,7 @@ def test_text_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("models.cache.readers.text.BLOCK_BYTES", 5)
     path = tmp_path / "t"
     path.write_bytes(text_of(IDS)[:-1])  # the last line has no end
-    assert np.concatenate(list(LIRS.blocks(path))).tolist() == IDS
+    assert np.concatenate([block.ids for block in LIRS.open(path, {}).blocks()]).tolist() == IDS
 
 
 def test_table_csv_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -132,7 +133,10 @@ def test_commands_that_documents_name_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for name, arguments in re.findall(r"`(?:\.venv/bin/)?mempress ([a-z][a-z-]*)([^`]*)`", text):
         assert name in cli.commands, f"{path.name}: mempress {name}"
-        known = {flag for option in cli.commands[name].params for flag in option.opts}
+        command = cli.commands[name]
+        if isinstance(command, click.Group) and arguments.split():
+            command = command.commands[arguments.split()[0]]
+        known = {flag for option in command.params for flag in option.opts}
         for flag in re.findall(r"--[a-z]+", arguments):
             assert flag in known, f"{path.name}: mempress {name} {flag}"
 

@@ -236,7 +236,7 @@ def test_size_of_the_devices(tmp_path: Path) -> None:
 
 BAD = {
     "empty": (b"", r"trace: the file is empty"),
-    "binary": (bytes(range(256)) * 20, r"trace:1: not an I/O trace that can be read: expected one of mqsim, csv, text"),
+    "binary": (bytes(range(256)) * 20, r"trace:1: not an I/O trace that can be read: expected one of mqsim, msr, "),
     "words": (b"hello\nworld\n", r"trace:1: not an I/O trace"),
     "only remarks": (b"# 1\n\n# 2\n", r"trace: there is no request at the beginning"),
     "only a heading": (b"time,op,sector,sectors\n", r"trace: there is no access in this file of 1 lines"),

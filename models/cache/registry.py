@@ -48,7 +48,7 @@ REGISTRY = (
     Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
 )
 
-OFFLINE = ("belady",)  # they want to know the future
+OFFLINE = ("belady", "tinylfu")  # not for the machine: one wants to know the future, one refuses pages that have their frame already
 ONLINE = tuple(entry for entry in REGISTRY if entry.name not in OFFLINE)
 
 ALIASES = (

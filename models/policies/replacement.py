@@ -39,6 +39,7 @@ from models.vmstat import (
     PGSCAN_KSWAPD,
     PGSKIP_DMA,
     WORKINGSET_REFAULT_ANON,
+    WORKINGSET_RESTORE_ANON,
 )
 
 # table: NODE and SIDE of the frame of that row, FRAME of the node of that row
@@ -182,6 +183,10 @@ def insert(policy, pages, f, shadow):
         kind = is_file(pages, f)
         pages.vmstat[WORKINGSET_REFAULT_ANON + kind] += 1
         pages.cgroup[0, cg.S_REFAULT + kind] += 1
+        if shadow & 1:
+            pages.vmstat[WORKINGSET_RESTORE_ANON + kind] += 1
+            pages.cgroup[0, cg.S_RESTORE + kind] += 1
+            pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WORKINGSET
         come_back(policy, pages, f)
     else:
         join_as_new(policy, pages, f)
@@ -206,6 +211,7 @@ def remove(policy, pages, f):
 def accessed(policy, pages, f):
     """A system call used the page, or a young mapping of it went; with `hits: every`, any use."""
     if pages.frame[f, st.FLAGS] & st.LRU and policy.table[f, SIDE] == POLICY:
+        pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WORKINGSET
         policy.held.hit(policy.held.cache, int64(policy.table[f, NODE]))
     else:
         pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.REFERENCED
@@ -230,8 +236,9 @@ def check(policy, pages, f):
 
 @compiled(int64(policy_t, pages_t, int64))
 def evicted(policy, pages, f):
-    """Its ghost is the policy's; the shadow only says that reclaim evicted it."""
-    return int64(0)
+    """Its ghost is the policy's; the shadow only says that reclaim evicted it, and whether it had been found used: whoever waits for it
+    then is stalled by memory (PSI), as in Linux for what was active."""
+    return 1 if pages.frame[f, st.FLAGS] & st.WORKINGSET else 0
 
 
 @compiled(int64(policy_t, pages_t, int64, int64))
@@ -358,6 +365,7 @@ def isolate(policy, pages, ctx):
         elif not policy.num[BLIND] and references(pages, f) > 0:
             count_look(pages, ctx, f)
             note(pages, st.E_KEEP, int64(pages.frame[f, st.PAGE]), f, -1, int64(pages.frame[f, st.FLAGS]))
+            pages.frame[f, st.FLAGS] = int64(pages.frame[f, st.FLAGS]) | st.WORKINGSET
             held.hit(c, node)
         else:
             held.take(c, node)

@@ -75,7 +75,7 @@ def open_trace(path: Path, options: dict[str, Any]) -> Stream:
             return reader.open(path, options)
     names = ", ".join(entry.name for entry in REGISTRY)
     raise InputError(
-        f"{path}:1: not an I/O trace that can be read: expected one of {names} (gz, xz or bz2 or plain); it begins with {start[:16]!a}"
+        f"{path}:1: not an I/O trace that can be read: expected one of {names} (plain, gz, xz, bz2 or zstd); it begins with {start[:16]!a}"
     )
 
 

@@ -122,7 +122,7 @@ REGISTRY = (
     Entry(
         "trace",
         "models.workloads.trace:build",
-        "page accesses of a real program from a file; gz, xz and bz2 are read directly",
+        "page accesses of a real program from a file; gz, xz, bz2 and zstd are read directly",
         "the file; see docs/recording.md for how to record one",
         (
             Option("file", "path", "", REQUIRED, "the trace"),
@@ -153,6 +153,18 @@ REGISTRY = (
                 "backwards", "time", "ns", "1ms", "a time this much below an earlier one is taken as equal to it; more is an error", "", 0
             ),
             Option("repeat", "int", "", 1, "how often the trace is run through", "", 1),
+            _PROCESSES,
+        ),
+    ),
+    Entry(
+        "masim",
+        "models.workloads.masim:build",
+        "a configuration file of masim: regions of memory, and phases of random and sequential accesses to them",
+        "sjp38/masim, README.md and masim.c",
+        (
+            Option("file", "path", "", REQUIRED, "the configuration file"),
+            Option("think", "time", "ns", "100ns", "computing after each access; sets how many a phase has", "choice", 1),
+            Option("batch", "int", "", 131072, "accesses of a pattern before the next one is drawn", "masim.c", 1, 1 << 24),
             _PROCESSES,
         ),
     ),
@@ -217,7 +229,7 @@ REGISTRY = (
     Entry(
         "io-trace",
         "models.workloads.io_trace:build",
-        "recorded block I/O as reads and writes of the devices' cached pages; gz, xz and bz2 are read directly",
+        "recorded block I/O as reads and writes of the devices' cached pages; gz, xz, bz2 and zstd are read directly",
         "the file; see docs/workloads-files.md",
         (
             Option("file", "path", "", None, "the trace"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from sim.cachesim.study import Outcome, curve_sizes, sizes, study
 from sim.cachesim.trace import Trace, load
 from sim.errors import UserError
 from sim.progress import Reporter, reporter
+from sim.traces.reading import ALL, Reading
 from sim.workers import cores
 
 COLUMNS = ("trace", "requests", "distinct", "cache_pages", "policy", "misses")
@@ -76,6 +76,7 @@ def cache(
     stats: bool,
     heatmap: Path | None,
     trace_format: str,
+    reading: Reading,
     name: str | None,
     as_csv: bool,
     jobs: int | None,
@@ -101,9 +102,29 @@ def cache(
     elif pages is not None or curve or as_csv:
         raise UserError("--pages, --curve and --csv are about misses; expected --policy NAME too")
     _check_files(files, stats or policy is not None)
-    columns = ({"time", "write", "size"} if stats else set()) | ({"time"} if heatmap else set()) | ({"size"} if weight == BYTES else set())
-    trace = read(path, trace_format, name, columns)
+    columns = ALL if stats else frozenset(["time"] if heatmap is not None else []) | frozenset(["size"] if weight == BYTES else [])
+    trace = load(path, trace_format, name, columns, reading=reading)
     _answer(trace, asked, stats, files, as_csv, jobs or cores(), reporter(quiet, unit="requests"), out)
+    return 0
+
+
+def trace_statistics(
+    path: Path, trace_format: str, reading: Reading, json_to: Path | None, plot: Path | None, quiet: bool, out: TextIO
+) -> int:
+    """`mempress trace stats`: the same as `mempress cache TRACE --stats`."""
+    files = Files(json_to, plot)
+    _check_files(files, drawn=True)
+    trace = load(path, trace_format, None, ALL, reading=reading)
+    _answer(trace, None, True, files, False, cores(), reporter(quiet, unit="requests"), out)
+    return 0
+
+
+def trace_heatmap(path: Path, picture: Path, trace_format: str, reading: Reading, quiet: bool, out: TextIO) -> int:
+    """`mempress trace heatmap`: the same as `mempress cache TRACE --heatmap FILE`."""
+    check_picture(picture, "OUT")
+    files = Files(heatmap=picture)
+    trace = load(path, trace_format, None, frozenset(["time"]), reading=reading)
+    _answer(trace, None, False, files, False, cores(), reporter(quiet, unit="requests"), out)
     return 0
 
 
@@ -137,13 +158,6 @@ def _misses(trace: Trace, asked: Misses, jobs: int, progress: Reporter) -> tuple
     counting = Counting(first_counted(asked.warmup, trace, found), asked.by_bytes)
     counted = _counted(trace, counting, asked.wanted is not None)
     return study(trace, asked.chosen, found, jobs, asked.wanted, counting, progress), counted
-
-
-def read(path: Path, trace_format: str, name: str | None, columns: set[str]) -> Trace:
-    """The trace with these columns, as far as its format has them."""
-    if "columns" in inspect.signature(load).parameters:
-        return load(path, trace_format, name, columns=frozenset(columns))  # type: ignore[call-arg]
-    return load(path, trace_format, name)
 
 
 def _wanted(sample: float | None, sample_pages: int | None) -> Wanted | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from models.cache.readers.registry import REGISTRY
-from models.cache.readers.source import Dense, Reader
-from models.registry import Entry, resolve
-from models.workloads.readers.source import head
+from models.cache.readers.source import Dense
+from models.workloads.readers.source import Skipped
 from sim.errors import UserError
+from sim.traces.formats import AUTO
+from sim.traces.formats import NAMES as FORMATS
+from sim.traces.reading import NONE, Numbered, Opened, Reading, nanoseconds, opened
 
-AUTO = "auto"
-FORMATS = (AUTO, *(entry.name for entry in REGISTRY))
+__all__ = ["AUTO", "FORMATS", "Trace", "load"]
+_TYPES = {"time": np.int64, "write": np.uint8, "size": np.int64}
 
 
 class Trace(NamedTuple):
@@ -36,28 +38,72 @@ class Trace(NamedTuple):
     size: np.ndarray | None = None
 
 
-def _reader(path: Path, wanted: str) -> tuple[Entry, Reader]:
-    """The reader of that format, or the first that takes the file for its own."""
-    start = head(path)
-    for entry in REGISTRY:
-        if wanted in (AUTO, entry.name):
-            reader: Reader = resolve(entry.target)
-            if wanted == entry.name or reader.sniff(start):
-                return entry, reader
-    names = ", ".join(entry.name for entry in REGISTRY)
-    raise UserError(
-        f"{path}: at byte 0: not a trace that can be read: expected one of {names} (plain, gz, xz or bz2); it begins with {start[:16]!a}"
-    )
+def load(
+    path: Path,
+    wanted: str = AUTO,
+    name: str | None = None,
+    columns: frozenset[str] = NONE,
+    lenient: bool = False,
+    reading: Reading | None = None,
+) -> Trace:
+    """Read a whole trace.  UserError (or InputError) with file and line or offset where it is not one.
+
+    columns  of time, write and size: those that are wanted; without them nothing is spent on them
+    lenient  bad lines and records are left out; how many is said on standard error
+    """
+    reading = reading or Reading()
+    skipped = reading.skipped or (Skipped() if lenient else None)
+    source = opened(path, wanted, reading._replace(skipped=skipped))
+    trace = _whole(path, source, name or str(path), columns & source.columns)
+    if skipped is not None:
+        report(path, skipped)
+    return trace
 
 
-def load(path: Path, wanted: str = AUTO, name: str | None = None) -> Trace:
-    """Read a whole trace.  UserError (or InputError) with file and line or offset where it is not one."""
-    entry, reader = _reader(path, wanted)
-    dense = Dense()
-    ids = [dense.add(block) for block in reader.blocks(path)]
-    whole = np.concatenate(ids) if ids else np.empty(0, np.int32)
-    if not len(whole):
-        raise UserError(f"{path}: there is no id in this file; expected {entry.doc}")
-    if len(whole) >= 1 << 31:
-        raise UserError(f"{path}: {len(whole)} requests; at most 2^31 - 1 can be simulated")
-    return Trace(name or str(path), entry.name, whole, dense.known, dense.keys[: dense.known])
+def report(path: Path, skipped: Skipped) -> None:
+    """Say on standard error what a lenient reader has left out."""
+    if skipped.records:
+        print(f"{path}: {skipped.records} bad records or lines left out; the first: {skipped.first}", file=sys.stderr)
+
+
+def _whole(path: Path, source: Opened, name: str, columns: frozenset[str]) -> Trace:
+    if source.numbered is not None:
+        return _of_numbered(path, source, source.numbered, name, columns)
+    dense, ids = Dense(), []
+    kept: dict[str, list[np.ndarray]] = {column: [] for column in columns}
+    for rows in source.blocks(columns):
+        ids.append(dense.add(rows.key))
+        for column in columns:
+            kept[column].append(getattr(rows, column))
+    _check_length(path, sum(map(len, ids)))
+    found = {column: np.ascontiguousarray(np.concatenate(parts), _TYPES[column]) for column, parts in kept.items()}
+    return _trace(source, name, np.concatenate(ids), dense.keys[: dense.known], found)
+
+
+def _of_numbered(path: Path, source: Opened, numbered: Numbered, name: str, columns: frozenset[str]) -> Trace:
+    """Ids as they are in the file, into one array."""
+    _check_length(path, numbered.references)
+    ids = np.empty(numbered.references, np.int32)
+    found = {column: np.empty(numbered.references, _TYPES[column]) for column in columns}
+    begin = 0
+    for block, *others in numbered.blocks(columns):
+        end = begin + len(block)
+        ids[begin:end] = block
+        for column, values in zip(("time", "write", "size"), others, strict=True):
+            if column in columns:
+                found[column][begin:end] = values
+        begin = end
+    return _trace(source, name, ids, numbered.keys, found)
+
+
+def _check_length(path: Path, references: int) -> None:
+    if not references:
+        raise UserError(f"{path}: there is no id in this file; expected at least one reference")
+    if references >= 1 << 31:
+        raise UserError(f"{path}: {references} requests; at most 2^31 - 1 can be simulated (mempress trace sample makes it smaller)")
+
+
+def _trace(source: Opened, name: str, ids: np.ndarray, keys: np.ndarray, found: dict[str, np.ndarray]) -> Trace:
+    if "time" in found:
+        found["time"] = nanoseconds(found["time"], source.unit)
+    return Trace(name, source.format, ids, len(keys), keys, **found)

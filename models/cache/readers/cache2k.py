@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from models.cache.readers.source import Reader, blocks_of_records
+from models.cache.readers.source import Objects, Reader, Stream
+from models.workloads.readers.source import records
 
 _OTHERS = (b"\x7fELF", b"\x89PNG", b"PK", b"%PDF", b"MPTRACE", b"\x28\xb5\x2f\xfd", b"SQLite")  # what is binary and certainly no trace
 _FEW = 16
@@ -18,12 +20,12 @@ def _sniff(head: bytes) -> bool:
     return b"\0" in head and not head.startswith(_OTHERS) and len(set(head[1::4])) <= _FEW
 
 
-def _ids(data: np.ndarray) -> np.ndarray:
-    return data.view(">u4").ravel().astype(np.uint64)
+def _open(path: Path, options: dict[str, Any]) -> Stream:
+    def blocks() -> Iterator[Objects]:
+        for _, data in records(path, 4, "a big-endian 32-bit id", options.get("skipped")):
+            yield Objects(data.view(">u4").ravel().astype(np.uint64))
+
+    return Stream(frozenset(), blocks)
 
 
-def _blocks(path: Path) -> Iterator[np.ndarray]:
-    return blocks_of_records(path, 4, "a big-endian 32-bit id", _ids)
-
-
-READER = Reader(_sniff, _blocks)
+READER = Reader(_sniff, _open)

@@ -7,6 +7,7 @@ REGISTRY = (
         "lirs", "models.cache.readers.text:LIRS", "one id a line; lines of * are dropped", "traces of the LIRS authors (Jiang, Zhang 2002)"
     ),
     Entry("text", "models.cache.readers.text:TEXT", "one id a line and nothing else (recognised as lirs)", "definition"),
+    Entry("csv", "models.cache.readers.csv:READER", "one request a line between separators, with a column of ids", "definition"),
     Entry(
         "oracleGeneral",
         "models.cache.readers.oracle_general:READER",

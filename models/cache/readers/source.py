@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import int32, int64, types, uint64
 
 from models.errors import InputError
 from models.jit import compiled
-from models.workloads.readers.source import BLOCK_BYTES, TraceFile
 
 Wide = types.Array(uint64, 1, "C", readonly=True)
 Keys = types.Array(uint64, 1, "C")
@@ -22,25 +21,34 @@ Slots = types.Array(int32, 1, "C")
 MOST_PAGES = 1 << 30  # pages are int32, and a table twice as long finds them
 
 
+class Objects(NamedTuple):
+    """A block of references: ids uint64[n]; time int64[n] in ns, never falling; write uint8[n]; size int64[n] in bytes.
+
+    The last three are None where the format has none of them, or they were not asked for.
+    """
+
+    ids: np.ndarray
+    time: np.ndarray | None = None
+    write: np.ndarray | None = None
+    size: np.ndarray | None = None
+
+
+class Stream(NamedTuple):
+    """One trace, opened: which of time, write and size it has, and blocks(), of Objects; raises InputError with file:line or offset."""
+
+    columns: frozenset[str]
+    blocks: Callable[[], Iterator[Objects]]
+
+
 class Reader(NamedTuple):
-    """sniff(head) says whether bytes at the start (decompressed) are this format; blocks(path) yields uint64 ids, or raises InputError."""
+    """sniff(head) says whether bytes at the start (decompressed) are this format; open(path, options) gives a Stream.
+
+    options: wanted, the columns that are asked for (none: no time is spent on them); columns, time_unit, backwards (CSV);
+    skipped: a Skipped where bad records are to be left out and counted.  All may be missing.
+    """
 
     sniff: Callable[[bytes], bool]
-    blocks: Callable[[Path], Iterator[np.ndarray]]
-
-
-def blocks_of_records(path: Path, size: int, what: str, field: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
-    """Blocks of a file of records of equal size.
-
-    what   the record in words;  field(uint8[n, size]) -> uint64[n], the ids
-    Raises InputError with the offset where the last record is cut off.
-    """
-    with TraceFile(path) as file:
-        while data := file.read(BLOCK_BYTES // size * size):
-            if rest := len(data) % size:
-                at = file.offset - rest
-                raise InputError(f"{path}: at byte {at}: the last record is cut off: expected {size} bytes ({what}), found {rest}")
-            yield field(np.frombuffer(data, np.uint8).reshape(-1, size))
+    open: Callable[[Path, dict[str, Any]], Stream]
 
 
 @compiled(int64(Wide, Keys, Slots, int64, Slots))

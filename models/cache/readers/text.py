@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import int64, types, uint64
 
-from models.cache.readers.source import Keys, Reader
+from models.cache.readers.source import Keys, Objects, Reader, Stream
 from models.errors import InputError
 from models.jit import compiled
-from models.workloads.readers.source import BLOCK_BYTES, TraceFile, first_lines, shown
+from models.workloads.readers.source import BLOCK_BYTES, Skipped, TraceFile, first_lines, refuse, shown
 
 Bytes = types.Array(types.uint8, 1, "C", readonly=True)
 Longs = types.Array(int64, 1, "C")
-LINE, AT = 0, 1  # state: lines read, where the wrong one begins
+LINE, AT, ROWS = 0, 1, 2  # state: lines read, where the wrong one begins, ids before it
 WRONG, TOO_LARGE = -1, -2
 LONGEST_LINE = 1 << 16
 _LARGEST = (1 << 64) - 1
@@ -29,7 +30,7 @@ def scan(text, stars, state, ids):
     """Ids of whole lines; gives their number, or WRONG or TOO_LARGE.  stars: lines of one * are dropped."""
     at, n = 0, 0
     while at < len(text):
-        state[AT] = at
+        state[AT], state[ROWS] = at, n
         state[LINE] += 1
         value, digits, marks, ended = uint64(0), 0, 0, False
         while at < len(text) and text[at] != _LF:
@@ -57,19 +58,35 @@ def scan(text, stars, state, ids):
     return int64(n)
 
 
-def _wrong(path: Path, text: bytes, state: np.ndarray, code: int, stars: bool) -> InputError:
-    line = text[int(state[AT]) :].partition(b"\n")[0]
+def _wrong(path: Path, line: bytes, number: int, code: int, stars: bool) -> str:
     if code == TOO_LARGE:
         what = "the id is beyond 2^64 - 1; expected one id a line, below that"
     elif line.strip() == b"*" and not stars:
         what = "expected one id a line, a decimal number; lines of * belong to --format lirs"
     else:
         what = "expected one id a line, a decimal number from 0 to 2^64 - 1"
-    return InputError(f"{path}:{int(state[LINE])}: {what}; found {shown(line)}")
+    return f"{path}:{number}: {what}; found {shown(line)}"
 
 
-def _ids(path: Path, stars: bool) -> Iterator[np.ndarray]:
-    state, rest = np.zeros(2, np.int64), b""
+def _scan(path: Path, text: bytes, stars: bool, state: np.ndarray, skipped: Skipped | None) -> np.ndarray:
+    """The ids of whole lines."""
+    ids, buffer = np.empty(text.count(b"\n") + 1, np.uint64), np.frombuffer(text, np.uint8)
+    begin, n = 0, 0
+    while begin < len(text):
+        found = int(scan(buffer[begin:], stars, state, ids[n:]))
+        if found >= 0:
+            return ids[: n + found]
+        begin += int(state[AT])
+        end = text.find(b"\n", begin)
+        line = text[begin : end if end >= 0 else len(text)]
+        refuse(skipped, _wrong(path, line, int(state[LINE]), found, stars))
+        n += int(state[ROWS])
+        begin += len(line) + 1
+    return ids[:n]
+
+
+def _blocks(path: Path, stars: bool, skipped: Skipped | None) -> Iterator[Objects]:
+    state, rest = np.zeros(3, np.int64), b""
     with TraceFile(path) as file:
         while True:
             data = file.read(BLOCK_BYTES)
@@ -81,12 +98,7 @@ def _ids(path: Path, stars: bool) -> Iterator[np.ndarray]:
             if len(rest) > LONGEST_LINE:
                 line = int(state[LINE]) + text.count(b"\n") + 1
                 raise InputError(f"{path}:{line}: not a text trace: a line of more than {LONGEST_LINE} bytes; expected one id a line")
-            whole = text[:end]
-            ids = np.empty(whole.count(b"\n") + 1, np.uint64)
-            n = int(scan(np.frombuffer(whole, np.uint8), stars, state, ids))
-            if n < 0:
-                raise _wrong(path, whole, state, n, stars)
-            yield ids[:n]
+            yield Objects(_scan(path, text[:end], stars, state, skipped))
 
 
 def _sniff(head: bytes) -> bool:
@@ -96,5 +108,9 @@ def _sniff(head: bytes) -> bool:
     return printable and bool(lines) and re.fullmatch(r"[0-9+-]+|\*", lines[0]) is not None
 
 
-TEXT = Reader(_sniff, partial(_ids, stars=False))
-LIRS = Reader(_sniff, partial(_ids, stars=True))
+def _open(path: Path, options: dict[str, Any], stars: bool) -> Stream:
+    return Stream(frozenset(), lambda: _blocks(path, stars, options.get("skipped")))
+
+
+TEXT = Reader(_sniff, partial(_open, stars=False))
+LIRS = Reader(_sniff, partial(_open, stars=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.workloads.io_readers.rows import BY_NUMBER, first_row, open_rows
+from models.workloads.io_readers.rows import BY_NUMBER, Layout, first_row, open_rows
 from models.workloads.io_readers.source import Reader, Stream
 
 
@@ -18,7 +18,7 @@ def _sniff(data: bytes, options: dict[str, Any]) -> bool:
 
 
 def _open(path: Path, options: dict[str, Any]) -> Stream:
-    return open_rows(path, options, "", BY_NUMBER[5])
+    return open_rows(path, options, "", Layout(BY_NUMBER[5], zero_is_write=True))
 
 
 READER = Reader(_sniff, _open)

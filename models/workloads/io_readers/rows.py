@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,6 +66,15 @@ def meaning(path: Path, options: dict[str, Any], separator: str) -> tuple[tuple[
     return names, number if heading else 0
 
 
+class Layout(NamedTuple):
+    """The columns of a format that fixes them: names as in NAMES, or `ticks` of `unit` ns from `origin` on; whether 0 is a write."""
+
+    names: tuple[str, ...]
+    zero_is_write: bool = False
+    unit: int = 1
+    origin: int = 0
+
+
 class _Scanner:
     """What blocks_of_lines calls; keeps the columns that it has no place for until they are fetched."""
 
@@ -74,36 +83,40 @@ class _Scanner:
 
         roles = {
             "time": scan.TIME, "op": scan.OP, "device": scan.DEVICE, "sector": scan.SECTOR, "offset": scan.OFFSET,
-            "sectors": scan.SECTORS, "bytes": scan.BYTES, "-": scan.SKIP,
+            "sectors": scan.SECTORS, "bytes": scan.BYTES, "-": scan.SKIP, "ticks": scan.TICKS,
         }  # fmt: skip
         self.scan = scan.scan_requests
         self.roles = np.array([roles[name] for name in names], np.int64)
         self.rules = rules
         self.row = np.zeros(len(roles), np.int64)
-        self.device = self.size = np.empty(0, np.int64)
+        self.device = self.size = self.of = np.empty(0, np.int64)
 
     def __call__(self, buffer: np.ndarray, length: int, state: np.ndarray, time: np.ndarray, write: np.ndarray, offset: np.ndarray) -> int:
-        self.device, self.size = np.empty(len(time), np.int64), np.empty(len(time), np.int64)
-        return int(self.scan(buffer, length, self.roles, self.rules, self.row, state, time, write, self.device, offset, self.size))
+        whole = time if time.base is None else time.base
+        if whole is not self.of:  # the next block; behind a wrong line that is passed over it is the same one
+            self.of, self.device, self.size = whole, np.empty(len(whole), np.int64), np.empty(len(whole), np.int64)
+        first = len(whole) - len(time)
+        device, size = self.device[first:], self.size[first:]
+        return int(self.scan(buffer, length, self.roles, self.rules, self.row, state, time, write, device, offset, size))
 
 
-def open_rows(path: Path, options: dict[str, Any], separator: str, names: tuple[str, ...] | None = None) -> Stream:
+def open_rows(path: Path, options: dict[str, Any], separator: str, layout: Layout | None = None) -> Stream:
     """A Stream of rows; separator "" is any run of blanks.
 
-    names: the columns of a format that fixes them, with time in ns and 0 for a write.  Raises InputError for a wrong heading.
+    layout: of a format that fixes its columns.  Raises InputError for a wrong heading.
     """
     from models.workloads.io_readers import scan
     from models.workloads.readers.lines import blocks_of_lines
 
-    fixed = names is not None
-    columns, skip = (names, 0) if names is not None else meaning(path, options, separator)
+    columns, skip = (layout.names, 0) if layout is not None else meaning(path, options, separator)
+    fixed = layout or Layout((), unit=_UNITS[options["time_unit"]])
     rules = np.zeros(scan.RULES, np.int64)
     rules[scan.SEPARATOR] = ord(separator) if separator else 0
-    rules[scan.UNIT] = 1 if fixed else _UNITS[options["time_unit"]]
+    rules[scan.UNIT], rules[scan.ORIGIN] = fixed.unit, fixed.origin
     rules[scan.BACKWARDS], rules[scan.LIMIT] = options["backwards"], options["limit"]
-    rules[scan.SECTOR_SIZE], rules[scan.ZERO_IS_WRITE] = options["sector_size"], fixed
-    unit = "ns" if fixed else options["time_unit"]
-    ops = "0 (write) or 1 (read)" if fixed else "r or w (also read, 0; write, 1)"
+    rules[scan.SECTOR_SIZE], rules[scan.ZERO_IS_WRITE] = options["sector_size"], fixed.zero_is_write
+    unit = options["time_unit"] if layout is None else "ns" if fixed.unit == 1 else f"{fixed.unit} ns"
+    ops = "0 (write) or 1 (read)" if fixed.zero_is_write else "r or w (also read, 0; write, 1)"
 
     def message(error: int, state: np.ndarray) -> str:
         column = int(state[scan.COLUMN])
@@ -122,7 +135,7 @@ def open_rows(path: Path, options: dict[str, Any], separator: str, names: tuple[
 
     def blocks() -> Iterator[Requests]:
         scanner = _Scanner(columns, rules)
-        for time, write, offset in blocks_of_lines(path, scanner, message, skip):
+        for time, write, offset in blocks_of_lines(path, scanner, message, skip, options.get("skipped")):
             yield Requests(time, write, scanner.device[: len(time)], offset, scanner.size[: len(time)])
 
-    return Stream(blocks, "time" in columns)
+    return Stream(blocks, "time" in columns or "ticks" in columns)

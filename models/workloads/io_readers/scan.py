@@ -6,15 +6,17 @@ from numba import types
 
 from models.jit import compiled
 from models.workloads.io_readers.source import LARGEST_REQUEST, MINOR_BITS
-from models.workloads.readers.scan import AT, COLUMN, LATEST, LINE, Bytes, Longs, decimal, fixed_point, operation
+from models.workloads.readers.scan import AT, COLUMN, LATEST, LINE, ROWS, Bytes, Longs, decimal, fixed_point, operation
 
-SKIP, TIME, OP, DEVICE, SECTOR, OFFSET, SECTORS, BYTES = range(8)  # roles of columns
+SKIP, TIME, OP, DEVICE, SECTOR, OFFSET, SECTORS, BYTES, TICKS = range(9)  # roles of columns; TICKS are whole, and count from rules[ORIGIN]
 BAD_COLUMNS, BAD_TIME, BAD_OP, BAD_DEVICE, BAD_PLACE, BAD_LENGTH, BEHIND, BEYOND = range(1, 9)
 
-# rules: separator (0 is any run of blanks), ns in a unit of time, ns that time may fall, bytes of a sector, of a device, 0 = write
-SEPARATOR, UNIT, BACKWARDS, SECTOR_SIZE, LIMIT, ZERO_IS_WRITE, RULES = range(7)
+# rules: separator (0 is any run of blanks), ns in a unit of time, ns that time may fall, bytes of a sector, of a device, whether 0 is a
+# write, first tick
+SEPARATOR, UNIT, BACKWARDS, SECTOR_SIZE, LIMIT, ZERO_IS_WRITE, ORIGIN, RULES = range(8)
 
 _TAB, _LF, _CR, _BLANK, _HASH, _COMMA, _COLON, _ZERO, _ONE = (ord(c) for c in "\t\n\r #,:01")
+_LARGEST = (1 << 62) - 1
 _MOST_DEVICES = 1 << MINOR_BITS
 _MOST_MAJORS = 1 << 12
 
@@ -57,6 +59,12 @@ def _field(buffer, at, end, role, rules, row):
     if role == TIME:
         row[TIME], at = fixed_point(buffer, at, end, rules[UNIT])
         return int64(BAD_TIME) if row[TIME] < 0 or at != end else int64(0)
+    if role == TICKS:
+        ticks, at = decimal(buffer, at, end)
+        if ticks < 0 or at != end or abs(ticks - rules[ORIGIN]) > _LARGEST // rules[UNIT]:
+            return int64(BAD_TIME)
+        row[TIME] = (ticks - rules[ORIGIN]) * rules[UNIT]
+        return int64(0)
     if role == OP:
         row[OP] = _direction(buffer, at, end, rules[ZERO_IS_WRITE])
         return int64(BAD_OP) if row[OP] < 0 else int64(0)
@@ -88,7 +96,7 @@ def scan_requests(buffer, length, roles, rules, row, state, out_time, out_write,
         end = at
         at += 1
         line += 1
-        state[AT], state[LINE] = begin, line
+        state[AT], state[LINE], state[ROWS] = begin, line, rows
         while end > begin and _is_blank(buffer[end - 1], separator):
             end -= 1
         p = begin

@@ -47,7 +47,7 @@ class Reader(NamedTuple):
     """sniff(head, options) says whether bytes at the start (decompressed) are this format; open(path, options) -> Stream.
 
     options: columns (list or None), time_unit, sector_size, backwards (ns), limit (bytes of a device), limit_is (what sets the limit,
-    for messages).
+    for messages); skipped: a Skipped (readers/source.py) where bad records are to be left out and counted.
     """
 
     sniff: Callable[[bytes, dict[str, Any]], bool]

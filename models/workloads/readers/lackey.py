@@ -22,15 +22,15 @@ def _sniff(head: bytes) -> bool:
     return _LINE.fullmatch(lines[0].rstrip()) is not None if lines else head.startswith(b"==") and b"valgrind" in head.lower()
 
 
-def _message(_code: int, _state: np.ndarray) -> str:
+def message(_code: int, _state: np.ndarray) -> str:
     return "expected a line of lackey such as ' L 1ffefffe3c,8' (I, L, S or M; address in hexadecimal below 2^63; size)"
 
 
-def _open(path: Path, _options: dict[str, Any]) -> Source:
+def _open(path: Path, options: dict[str, Any]) -> Source:
     from models.workloads.readers.lines import blocks_of_lines
     from models.workloads.readers.scan import scan_lackey
 
-    return Source(lambda: blocks_of_lines(path, scan_lackey, _message), "instructions", 1)
+    return Source(lambda: blocks_of_lines(path, scan_lackey, message, 0, options.get("skipped")), "instructions", 1)
 
 
 READER = Reader(_sniff, _open)

@@ -22,7 +22,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from models.errors import InputError
-from models.workloads.readers.source import Block, Reader, Source, TraceFile
+from models.workloads.readers import mpt2
+from models.workloads.readers.source import Block, Reader, Source, TraceFile, head
 
 MAGIC, VERSION = b"MPTRACE", 1
 BLOCK = 1 << 18
@@ -120,7 +121,7 @@ class _Sections:
         if magic[:-1] != MAGIC:
             raise self.wrong("not a mempress trace: it must begin with MPTRACE")
         if magic[-1] != VERSION:
-            raise self.wrong(f"a mempress trace of version {magic[-1]}; this program reads version {VERSION}")
+            raise self.wrong(f"a mempress trace of version {magic[-1]}; this program reads versions {VERSION} and {mpt2.VERSION}")
         try:
             header = json.loads(self.raw())
             good = header["time"] in ("instructions", "ns") and all(
@@ -195,7 +196,14 @@ def read_header(path: Path) -> dict[str, Any]:
         return _Sections(file).header()
 
 
+def version_of(head: bytes) -> int:
+    """The version of a trace that begins like this, 0 if it is none."""
+    return head[len(MAGIC)] if head.startswith(MAGIC) and len(head) > len(MAGIC) else 0
+
+
 def _open(path: Path, _options: dict[str, Any]) -> Source:
+    if version_of(head(path)) == mpt2.VERSION:
+        return mpt2.open_source(path)
     with TraceFile(path) as file:
         sections = _Sections(file)
         header = sections.header()
@@ -207,4 +215,4 @@ def _open(path: Path, _options: dict[str, Any]) -> Source:
     return Source(lambda: _blocks(path), header["time"], header["page_size"], pages, lambda: _check(path))
 
 
-READER = Reader(lambda head: head.startswith(MAGIC), _open)
+READER = Reader(lambda data: data.startswith(MAGIC), _open)

@@ -1,7 +1,8 @@
 """Compiled scanners of text traces: bytes in, arrays out, millions of lines a second.
 
 Both take `buffer` uint8[n] of whole lines and a `state` int64 array that lives from block to block, and write rows to the out arrays
-(long enough for 2 rows a line).  They return the number of rows, or -1 - code at the first wrong line, whose start is state[AT].
+(long enough for 2 rows a line).  They return the number of rows, or -1 - code at the first wrong line, whose start is state[AT];
+state[ROWS] rows were good before it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from numba import types
 
 from models.jit import compiled
 
-LINE, CLOCK, AT, COLUMN, LATEST = range(5)  # of state: line number, instructions or latest time, offset of the wrong line, its column
+# of state: line number, instructions or latest time, offset of the wrong line, its column, latest time, rows before the wrong line
+LINE, CLOCK, AT, COLUMN, LATEST, ROWS = range(6)
 STATE = 6
 
-BAD_COLUMNS, BAD_TIME, BAD_OP, BAD_PLACE, BEHIND = range(1, 6)
-SKIP, TIME, OP, PLACE = range(4)  # roles of columns
+BAD_COLUMNS, BAD_TIME, BAD_OP, BAD_PLACE, BEHIND, BAD_SIZE, BEYOND_64 = range(1, 8)
+SKIP, TIME, OP, PLACE, ID, SIZE = range(6)  # roles of columns; an ID is a uint64 in the place of an int64
 
 _LARGEST = 0x7FFF_FFFF_FFFF_FFFF
+_LARGEST_64 = 0xFFFF_FFFF_FFFF_FFFF
 _TAB, _LF, _CR, _BLANK, _HASH, _PLUS, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _EQUAL = (ord(c) for c in "\t\n\r #+,-.09=")
 _A, _F, _I, _L, _M, _R, _S, _W, _X = (ord(c) for c in "afilmrswx")
 _LOWER = 32
@@ -62,6 +65,21 @@ def decimal(buffer, at, end):
     return (value if at > begin else int64(-1)), at
 
 
+@compiled(types.UniTuple(int64, 2)(Bytes, int64, int64))
+def unsigned(buffer, at, end):
+    """(bits of an uint64, end of the digits); end is -1 if there are none, -2 if it is above 2^64 - 1."""
+    value, begin = types.uint64(0), at
+    while at < end:
+        digit = int64(buffer[at]) - _ZERO
+        if digit < 0 or digit > 9:
+            break
+        if value > (types.uint64(_LARGEST_64) - types.uint64(digit)) // types.uint64(10):
+            return int64(0), int64(-2)
+        value = value * types.uint64(10) + types.uint64(digit)
+        at += 1
+    return int64(value), at if at > begin else int64(-1)
+
+
 @compiled(int64(Bytes, int64, Longs, Longs, Bytes, Longs))
 def scan_lackey(buffer, length, state, out_time, out_write, out_place):
     """Rows of lackey's lines; time is the number of instructions so far."""
@@ -73,7 +91,7 @@ def scan_lackey(buffer, length, state, out_time, out_write, out_place):
         end = at
         at += 1
         line += 1
-        state[AT], state[LINE] = begin, line
+        state[AT], state[LINE], state[ROWS] = begin, line, rows
         if end > begin and buffer[end - 1] == _CR:
             end -= 1
         first = int64(buffer[begin])
@@ -136,8 +154,8 @@ def operation(buffer, at, end):
     return int64(1) if c == _W or c == _S or c == _M else int64(-1)
 
 
-@compiled(int64(Bytes, int64, int64, Longs, int64, int64, Longs, Longs, Bytes, Longs))
-def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time, out_write, out_place):
+@compiled(int64(Bytes, int64, int64, Longs, int64, int64, Longs, Longs, Bytes, Longs, Longs))
+def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time, out_write, out_place, out_size):
     """Rows of lines with len(roles) fields; separator 0 is any run of blanks.  Empty lines and lines from # on are passed over.
 
     unit: ns of one unit of time; backwards: ns that a time may lie below the latest one.
@@ -150,7 +168,7 @@ def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time
         end = at
         at += 1
         line += 1
-        state[AT], state[LINE] = begin, line
+        state[AT], state[LINE], state[ROWS] = begin, line, rows
         while end > begin and (buffer[end - 1] == _CR or buffer[end - 1] == _BLANK or (buffer[end - 1] == _TAB and separator != _TAB)):
             end -= 1
         p = begin
@@ -158,7 +176,7 @@ def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time
             p += 1
         if p == end or buffer[p] == _HASH:
             continue
-        time, write, place, column = state[LATEST], int64(0), int64(-1), int64(0)
+        time, write, place, size, column = state[LATEST], int64(0), int64(-1), int64(0), int64(0)
         while p <= end:
             while p < end and (buffer[p] == _BLANK or (separator == 0 and buffer[p] == _TAB)):
                 p += 1
@@ -188,6 +206,14 @@ def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time
                     place, p = decimal(buffer, p, stop)
                 if place < 0 or p != stop:
                     return int64(-1 - BAD_PLACE)
+            elif roles[column] == ID:
+                place, p = unsigned(buffer, p, stop)
+                if p != stop:
+                    return int64(-1 - BEYOND_64) if p == -2 else int64(-1 - BAD_PLACE)
+            elif roles[column] == SIZE:
+                size, p = decimal(buffer, p, stop)
+                if size < 0 or p != stop:
+                    return int64(-1 - BAD_SIZE)
             column += 1
             p = after + 1
         if column != len(roles):
@@ -197,7 +223,7 @@ def scan_rows(buffer, length, separator, roles, unit, backwards, state, out_time
                 return int64(-1 - BEHIND)
             time = state[LATEST]
         state[LATEST] = time
-        out_time[rows], out_write[rows], out_place[rows] = time, write, place
+        out_time[rows], out_write[rows], out_place[rows], out_size[rows] = time, write, place, size
         rows += 1
     return rows
 
