@@ -1,4 +1,4 @@
-"""When reclaim was at work: a row for each time that kswapd is awake and that a task reclaims (`output.record_reclaim`)."""
+"""When reclaim was at work: a row for each run of kswapd and each time that a task reclaims (`output.record_reclaim`)."""
 
 from __future__ import annotations
 
