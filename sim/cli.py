@@ -434,6 +434,31 @@ def trace_sample(
     return sample(file, trace_format, _reading(**reading), rate, seed, _out(out, to, force, dense))
 
 
+@trace.command("stats")
+@_FILE
+@_reads_trace
+@click.option("--json", "json_to", type=click.Path(path_type=Path), metavar="OUT", help="Write all figures as JSON.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="OUT", help="Draw them (.png or .svg).")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def trace_stats(file: Path, trace_format: str, json_to: Path | None, plot: Path | None, quiet: bool, **reading: Any) -> int:
+    """Print what FILE is like: reuse distances, working sets, popularity, pages used once, runs of neighbours."""
+    from sim.cachesim.command import trace_statistics
+
+    return trace_statistics(file, trace_format, _reading(**reading), json_to, plot, quiet, sys.stdout)
+
+
+@trace.command("heatmap")
+@_FILE
+@click.argument("picture", metavar="OUT", type=click.Path(path_type=Path))
+@_reads_trace
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def trace_heatmap(file: Path, picture: Path, trace_format: str, quiet: bool, **reading: Any) -> int:
+    """Draw which pages of FILE are used when (OUT: .png or .svg)."""
+    from sim.cachesim.command import trace_heatmap as draw
+
+    return draw(file, picture, trace_format, _reading(**reading), quiet, sys.stdout)
+
+
 @trace.command("record", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGS]...")
 @click.option("--out", type=click.Path(path_type=Path), default=None, metavar="FILE", help="The trace (default: PROGRAM.mpt).")
@@ -452,6 +477,18 @@ def trace_record(program: tuple[str, ...], out: Path | None, how: str, interval:
     from sim.traces.record import record
 
     return record(program, out, how, interval_of(interval), force)
+
+
+@cli.command()
+@click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--replication", type=click.IntRange(0), default=0, show_default=True, help="Which of the run's replications.")
+def perfetto(run_dir: Path, out: Path, replication: int) -> int:
+    """Write a run's timeline to OUT (.json or .json.gz), for ui.perfetto.dev: counters as tracks, reclaim as slices."""
+    from sim.perfetto import perfetto as write
+
+    click.echo(f"{out}: {write(run_dir, out, replication)} events; open it at https://ui.perfetto.dev")
+    return DONE
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from sim.errors import UserError
 SCHEMA = 1
 RUN_FILE, SWEEP_FILE, SERIES_FILE, VMSTAT_FILE, POOL_FILE = "run.json", "sweep.json", "series.csv", "vmstat.txt", "pool.trace"
 PROVENANCE_FILE, REPORT_FILE, TABLE_FILE = "provenance.json", "report.html", "table.csv"
+RECLAIM_FILE = "reclaim.csv"
 TUNE_FILE, SENSITIVITY_FILE = "tune.json", "sensitivity.json"
 BENCH_FILE, DENSITY_FILE = "bench.json", "density.csv"
 FLEET_FILE, VMS_FILE = "fleet.json", "vms.csv"

@@ -32,6 +32,7 @@ from sim.actors.task import Task
 from sim.build import Plan, build
 from sim.collect import Mark, histograms_of, mark, scalars_of
 from sim.config.schema import ColdAge, Config
+from sim.episodes import Episodes
 from sim.errors import UserError
 from sim.events import EventLog
 from sim.plan import WorkloadPlan, files_device, plan_devices, plan_of
@@ -197,6 +198,7 @@ def simulate(
     report_compile_time()
     log = _event_log(vm, trace) if trace is not None else None
     pool = PoolTrace() if config.output.record_pool else None
+    episodes = vm.episodes = Episodes(vm) if config.output.record_reclaim else None
     readers = [item.write for item in (log, pool) if item is not None]
     vm.on_log = readers
     if check:
@@ -209,6 +211,8 @@ def simulate(
         raise
     if log is not None:
         log.close(keep=True)
+    if episodes is not None:
+        result = result._replace(episodes=episodes.all())
     return result._replace(pool_trace=pool.text()) if pool is not None else result
 
 

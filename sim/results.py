@@ -18,8 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from sim.episodes import Episode, reclaim_csv
 from sim.errors import UserError
-from sim.folders import POOL_FILE, PROVENANCE_FILE, RUN_FILE, SCHEMA, SERIES_FILE, VMSTAT_FILE, write_folder
+from sim.folders import POOL_FILE, PROVENANCE_FILE, RECLAIM_FILE, RUN_FILE, SCHEMA, SERIES_FILE, VMSTAT_FILE, write_folder
 from sim.metrics import describe, ordered
 from sim.statistics import Summary, summarise
 
@@ -58,6 +59,7 @@ class Replication(NamedTuple):
     tasks        one TaskResult per task
     accesses     accesses simulated;  simulated_s: seconds simulated
     pool_trace   what the pool saw, for `replay` (`output.record_pool`), else empty
+    episodes     when reclaim was at work (`output.record_reclaim`), None if it was not recorded
     """
 
     scalars: dict[str, float]
@@ -69,6 +71,7 @@ class Replication(NamedTuple):
     accesses: int
     simulated_s: float
     pool_trace: str = ""
+    episodes: list[Episode] | None = None
 
 
 class RunConfig(Protocol):
@@ -361,4 +364,6 @@ def write_run(out: Path, identity: Identity, config: RunConfig, replications: Se
     }
     if replications[0].pool_trace:
         files[POOL_FILE] = replications[0].pool_trace
+    if replications[0].episodes is not None:
+        files[RECLAIM_FILE] = reclaim_csv([r.episodes or [] for r in replications])
     return write_folder(out, identity.folder, files)

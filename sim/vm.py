@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sim.actors.kswapd import Kswapd
     from sim.actors.kworker import Kworker
     from sim.actors.task import Task
+    from sim.episodes import Episodes
 
 Array = np.ndarray[Any, Any]
 SOLO_READS = 64  # that follow one another before the books are kept
@@ -128,6 +129,7 @@ class Vm:
         self.kreclaimd: Kreclaimd | None = None  # where idle ages are looked at
         self.groups: Groups | None = None  # where there are memory cgroups
         self.tasks: list[Task] = []
+        self.episodes: Episodes | None = None  # where reclaim is recorded
         self.on_log: Sequence[Callable[[Array], None]] = ()
         self.on_mark: Sequence[Callable[[int], None]] = ()  # told the number of each MARK op
         self.after_every_step: Callable[[], None] | None = None  # the invariant check, where it was asked for

@@ -211,6 +211,7 @@ def test_automatic_warm_up_ends_when_the_largest_cache_is_full() -> None:
     assert first_counted("auto", trace, [2, 3, 99]) == 5
     assert first_counted("auto", trace, [4]) == 7
     assert first_counted("auto", trace._replace(ids=trace.ids[:8]), [4]) == 4  # half of the trace
+    assert first_counted("auto", trace._replace(ids=3 - trace.ids), [1, 3]) == 5  # numbers in any order
     assert first_counted(None, trace, [1]) == 0 and first_counted("25%", trace, [1]) == 4 and first_counted("15", trace, [1]) == 15
 
 

@@ -136,6 +136,35 @@ def test_the_command_draws_a_heat_map_and_prints_statistics(tmp_path: Path, caps
     assert ">miss ratio<" in files["--plot"].read_text()
 
 
+def test_the_same_under_mempress_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With times, writes and sizes of a CSV file."""
+    file = tmp_path / "t.csv"
+    rows = (f"{k},{'w' if k % 4 == 0 else 'r'},{k % 50},{512 * (k % 3)}\n" for k in range(400))
+    file.write_text("".join(rows))
+    read = ["--format", "csv", "--columns", "time,op,id,size", "--time-unit", "us"]
+    assert execute(["trace", "stats", str(file), *read, "--json", str(tmp_path / "j"), "--plot", str(tmp_path / "p.png"), "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "100 (25.0%), reads 300" in shown and "98.0% of the requests follow their neighbour" in shown
+    found = json.loads((tmp_path / "j").read_text())["statistics"]
+    assert (found["writes"], found["duration_ns"]) == (100, 399_000) and (tmp_path / "p.png").read_bytes().startswith(PNG)
+    assert execute(["trace", "heatmap", str(file), str(tmp_path / "h.svg"), *read, "--quiet"]) == 0
+    assert ">100 µs<" in (tmp_path / "h.svg").read_text()
+    assert execute(["trace", "heatmap", str(file), str(tmp_path / "h.gif"), *read]) == 2
+    assert "OUT: expected a file name that ends in .png or .svg" in capsys.readouterr().err
+
+
+def test_bytes_of_a_format_that_has_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sizes 10, 20, 10, 40: ids 1 2 1 3 through a cache of one page."""
+    records = np.array([(0, 1, 10, -1), (1, 2, 20, -1), (2, 1, 10, -1), (3, 3, 40, -1)], "<u4,<u8,<u4,<i8")
+    (tmp_path / "t.oracleGeneral").write_bytes(records.tobytes())
+    command = ["cache", str(tmp_path / "t.oracleGeneral"), "--policy", "fifo", "--pages", "1,2", "--weight", "bytes", "--csv", "--quiet"]
+    assert execute([*command, "--format", "oracleGeneral"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[-4:] for line in lines] == [
+        ["policy", "misses", "bytes", "missed_bytes"], ["fifo", "4", "80", "80"], ["fifo", "3", "80", "70"]
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -66,6 +66,23 @@ def working_sets(ids: np.ndarray, distinct: int) -> list[tuple[int, float]]:
     return found
 
 
+@compiled(int64(Ids, int64, types.Array(types.uint8, 1, "C")))
+def count_until(ids, pages, seen):
+    """How many requests name so many distinct pages, all requests if they never do; seen: zeros, for each page."""
+    for i in range(len(ids)):
+        if seen[ids[i]] == 0:
+            seen[ids[i]] = 1
+            pages -= 1
+            if pages == 0:
+                return i + 1
+    return len(ids)
+
+
+def requests_until(ids: np.ndarray, distinct: int, pages: int) -> int:
+    """How many requests, from the first on, name so many distinct pages."""
+    return int(count_until(ids, pages, np.zeros(distinct, np.uint8)))
+
+
 @compiled(void(Ids, int64, int64, Places, Places, types.Array(int64, 2, "C")), nogil=True)
 def count_once(ids, windows, first, seen, uses, found):
     """Distinct pages, and those used once, in each of `windows` parts of the trace, of as equal length as can be.

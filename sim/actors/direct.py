@@ -16,6 +16,7 @@ from models.vmstat import ALLOCSTALL_MOVABLE, PGSCAN_DIRECT_THROTTLE
 from sim.actors.cpus import Steps
 from sim.actors.groups import BATCH, TICK, reclaim
 from sim.actors.kswapd import MAX_FAILURES
+from sim.episodes import DIRECT, name_of
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
@@ -39,6 +40,8 @@ class DirectReclaim:
         """Reclaim for one allocation."""
         vm = self.vm
         began = int(vm.env.now)
+        if vm.episodes is not None:
+            vm.episodes.begin(DIRECT, name_of(self.task))
         self.task.psi.change(memstall=1, memstall_running=1)
         yield from self._throttle()
         vm.vmstat[ALLOCSTALL_MOVABLE] += 1
@@ -51,6 +54,8 @@ class DirectReclaim:
             freed = yield from self._try(low=True)
         self.task.psi.change(memstall=-1, memstall_running=-1)
         stall = int(vm.env.now) - began
+        if vm.episodes is not None:
+            vm.episodes.end(DIRECT, name_of(self.task), freed)
         vm.arrays.hist[st.H_STALL, bin_of(stall)] += 1
         self.loops = 0 if freed else self.loops + 1
         self.hopeless = not freed and (self.loops > MAX_LOOPS or not self._reclaimable())

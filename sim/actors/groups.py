@@ -18,6 +18,7 @@ from models.memory.op_state import CODE_MASK, DONE, SIGNALS, SLICE, STEP_SHIFT, 
 from models.memory.rounds import direct_step, start_group
 from sim.actors.cpus import Actor, Steps
 from sim.actors.psi import Psi
+from sim.episodes import GROUP, name_of
 
 if TYPE_CHECKING:
     from sim.actors.task import Task
@@ -121,9 +122,13 @@ def reclaim(vm: Vm, actor: Any, ctx: Array, number: int, goal: int, force: bool 
 def shrink(vm: Vm, actor: Any, ctx: Array, number: int, goal: int) -> Generator[Event, Any, int]:
     """Reclaim in a group, once more with active pages if they were skipped and nothing was freed; returns the pages freed."""
     goal = max(goal, BATCH)
+    if vm.episodes is not None:
+        vm.episodes.begin(GROUP, name_of(actor))
     freed = yield from reclaim(vm, actor, ctx, number, goal)
     if not freed and ctx[st.X_SKIPPED] and not actor.killed:
         freed = yield from reclaim(vm, actor, ctx, number, goal, force=True)
+    if vm.episodes is not None:
+        vm.episodes.end(GROUP, name_of(actor), freed)
     return freed
 
 

@@ -15,9 +15,10 @@ from models.memory import state as st
 from models.memory.frames import TOP, node_balanced
 from models.memory.op_state import CODE_MASK, OOM, SIGNALS, SLICE, STEP_SHIFT, WAIT_PAGE
 from models.memory.rounds import balance_step, start_balance
-from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN
+from models.vmstat import KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY, PAGEOUTRUN, PGSTEAL_KSWAPD
 from sim.actors.cpus import Actor, Steps
 from sim.actors.oom import kill_one
+from sim.episodes import KSWAPD
 
 if TYPE_CHECKING:
     from sim.actors.disk import Disk
@@ -59,7 +60,12 @@ class Kswapd(Actor):
             vm.psi.change(running=1, memstall=1, memstall_running=1)
             yield from vm.cpus.acquire(self)
             self._begin_run()
+            taken = int(vm.vmstat[PGSTEAL_KSWAPD])
+            if vm.episodes is not None:
+                vm.episodes.begin(KSWAPD, KSWAPD)
             yield from self._balance()
+            if vm.episodes is not None:
+                vm.episodes.end(KSWAPD, KSWAPD, int(vm.vmstat[PGSTEAL_KSWAPD]) - taken)
             vm.cpus.release(self)
             vm.psi.change(running=-1, memstall=-1, memstall_running=-1)
             self._tell()

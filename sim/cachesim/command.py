@@ -20,7 +20,7 @@ from sim.cachesim.study import Outcome, curve_sizes, sizes, study
 from sim.cachesim.trace import Trace, load
 from sim.errors import UserError
 from sim.progress import Reporter, reporter
-from sim.traces.reading import Reading
+from sim.traces.reading import ALL, Reading
 from sim.workers import cores
 
 COLUMNS = ("trace", "requests", "distinct", "cache_pages", "policy", "misses")
@@ -102,9 +102,29 @@ def cache(
     elif pages is not None or curve or as_csv:
         raise UserError("--pages, --curve and --csv are about misses; expected --policy NAME too")
     _check_files(files, stats or policy is not None)
-    columns = ({"time", "write", "size"} if stats else set()) | ({"time"} if heatmap else set()) | ({"size"} if weight == BYTES else set())
-    trace = load(path, trace_format, name, frozenset(columns), reading=reading)
+    columns = ALL if stats else frozenset(["time"] if heatmap is not None else []) | frozenset(["size"] if weight == BYTES else [])
+    trace = load(path, trace_format, name, columns, reading=reading)
     _answer(trace, asked, stats, files, as_csv, jobs or cores(), reporter(quiet, unit="requests"), out)
+    return 0
+
+
+def trace_statistics(
+    path: Path, trace_format: str, reading: Reading, json_to: Path | None, plot: Path | None, quiet: bool, out: TextIO
+) -> int:
+    """`mempress trace stats`: the same as `mempress cache TRACE --stats`."""
+    files = Files(json_to, plot)
+    _check_files(files, drawn=True)
+    trace = load(path, trace_format, None, ALL, reading=reading)
+    _answer(trace, None, True, files, False, cores(), reporter(quiet, unit="requests"), out)
+    return 0
+
+
+def trace_heatmap(path: Path, picture: Path, trace_format: str, reading: Reading, quiet: bool, out: TextIO) -> int:
+    """`mempress trace heatmap`: the same as `mempress cache TRACE --heatmap FILE`."""
+    check_picture(picture, "OUT")
+    files = Files(heatmap=picture)
+    trace = load(path, trace_format, None, frozenset(["time"]), reading=reading)
+    _answer(trace, None, False, files, False, cores(), reporter(quiet, unit="requests"), out)
     return 0
 
 

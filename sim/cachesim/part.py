@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.cache.policy import CachePolicy
+from models.cache.statistics import requests_until
 from sim.cachesim.trace import Trace
 from sim.errors import UserError
 
@@ -65,8 +66,7 @@ def first_counted(text: str | None, trace: Trace, pages: Sequence[int]) -> int:
         return 0
     if text == "auto":
         largest = max((size for size in pages if size <= trace.distinct), default=trace.distinct)
-        filled = int(np.argmax(trace.ids == largest - 1)) + 1  # ids are numbered as they first come
-        return min(filled, requests // 2)
+        return min(requests_until(trace.ids, trace.distinct, largest), requests // 2)
     first = warm_up(text, requests)
     if first >= requests:
         raise UserError(f"--warmup: {text} are {first} of {requests} requests; expected fewer than all, so that something is counted")
