@@ -67,7 +67,8 @@ def _survey(path: Path, source: Opened) -> dict[str, Any]:
     for block in source.blocks(source.columns):
         if not len(block.key):
             continue
-        dense.add(block.key)
+        if source.numbered is None:
+            dense.add(block.key)
         first += block.key[: max(0, _FIRST - len(first))].tolist()
         if block.time is not None:
             time = nanoseconds(block.time[[0, -1]], source.unit)
@@ -85,7 +86,7 @@ def _survey(path: Path, source: Opened) -> dict[str, Any]:
         "format": source.format,
         "of": f"pages of {source.page_bytes} bytes" if source.page_bytes else "objects",
         "references": count,
-        "distinct": dense.known,
+        "distinct": dense.known if source.numbered is None else len(source.numbered.keys),
         "first_ns": begin if "time" in has else None,
         "last_ns": end if "time" in has else None,
         "time_unit": source.unit if "time" in has else None,

@@ -13,75 +13,40 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import InputError
-from models.workloads.io_readers.source import LARGEST_REQUEST, MINOR_BITS, Reader, Requests, Stream
-from models.workloads.readers.source import first_lines, lines, refuse, shown
+from models.workloads.io_readers.rows import requests
+from models.workloads.io_readers.source import LARGEST_REQUEST, Reader, Requests, Stream
+from models.workloads.readers.source import first_lines
 
-_LINE = re.compile(
-    rb"\s*([0-9]{1,4}),([0-9]{1,7})\s+[0-9]+\s+[0-9]+\s+([0-9]{1,9})\.([0-9]{9})\s+[0-9]+\s+"  # device, CPU, number, time, pid
-    rb"([A-Za-z]{1,2})\s+(?:([A-Z]{1,8})(?:\s+([0-9]+) \+ ([0-9]+))?)?.*"
-)
-_SUMMARY = re.compile(rb"(CPU[0-9]+|Total|Reads Queued) ?\(")
-_SECTOR = 512
-_ROWS = 1 << 16
-_EXPECTED = "expected a line of blkparse such as '8,0 3 1 0.000000000 697 Q W 223490 + 8 [name]'"
+_LINE = re.compile(r"\s*[0-9]{1,4},[0-9]{1,7}\s+[0-9]+\s+[0-9]+\s+[0-9]{1,9}\.[0-9]+\s+[0-9]+\s+[A-Za-z]{1,2}(\s.*)?")
 
 
 def _sniff(data: bytes, options: dict[str, Any]) -> bool:
     rows = [line for line in first_lines(data) if line.strip()]
-    return options["columns"] is None and bool(rows) and _LINE.fullmatch(rows[0].encode("latin-1")) is not None
+    return options["columns"] is None and bool(rows) and _LINE.fullmatch(rows[0]) is not None
 
 
-def _request(line: bytes, options: dict[str, Any]) -> tuple[int, int, int, int, int] | str | None:
-    """(time, write, device, offset, size) of a queued request, None for another line, or what is wrong with it."""
-    match = _LINE.fullmatch(line)
-    if match is None:
-        return _EXPECTED
-    major, minor, seconds, nano, action, kind, sector, sectors = match.groups()
-    if action != b"Q" or kind is None or b"D" in kind or not (b"R" in kind or b"W" in kind):
-        return None
-    if sector is None:
-        return None if b"F" in kind else _EXPECTED
-    offset, size = int(sector) * _SECTOR, int(sectors) * _SECTOR
-    if not size:
-        return None
-    if int(major) >> 12 or int(minor) >> MINOR_BITS:
-        return "expected a device below 4096,1048576"
-    if size > LARGEST_REQUEST:
-        return f"expected a length from 1 to {LARGEST_REQUEST // _SECTOR} sectors"
-    if offset + size > options["limit"]:
-        return f"the request ends behind the device's last byte: {options['limit_is']}"
-    return int(seconds) * 1_000_000_000 + int(nano), int(b"W" in kind), int(major) << MINOR_BITS | int(minor), offset, size
+def _open(path: Path, options: dict[str, Any]) -> Stream:
+    from models.workloads.io_readers import scan
+
+    def message(error: int, _state: np.ndarray) -> str:
+        words = {
+            scan.BAD_TIME: "the time: seconds, 0 or more, with a point",
+            scan.BAD_DEVICE: "a device, major,minor, below 4096,1048576",
+            scan.BAD_LENGTH: f"0 to {LARGEST_REQUEST // 512} sectors",
+        }
+        if error == scan.BEHIND:
+            return f"the time lies more than {options['backwards']} ns before an earlier line's (setting: backwards)"
+        if error == scan.BEYOND:
+            return f"the request ends behind the device's last byte: {options['limit_is']}"
+        detail = f", {words[error]}" if error in words else ""
+        return f"expected a line of blkparse such as '8,0 3 1 0.000000000 697 Q W 223490 + 8 [name]'{detail}"
+
+    def blocks() -> Iterator[Requests]:
+        rules, row = np.zeros(scan.RULES, np.int64), np.zeros(scan.TICKS + 1, np.int64)
+        rules[scan.BACKWARDS], rules[scan.LIMIT] = options["backwards"], options["limit"]
+        return requests(path, lambda buffer, length, *others: scan.scan_blkparse(buffer, length, rules, row, *others), message, 0, options)
+
+    return Stream(blocks, True)
 
 
-def _columns(rows: list[tuple[int, int, int, int, int]]) -> Requests:
-    time, write, device, offset, size = np.array(rows, np.int64).T.copy()
-    return Requests(time, write.astype(np.uint8), device, offset, size)
-
-
-def _blocks(path: Path, options: dict[str, Any]) -> Iterator[Requests]:
-    latest, some, skipped = 0, False, options.get("skipped")
-    rows: list[tuple[int, int, int, int, int]] = []
-    for number, line in lines(path):
-        if _SUMMARY.match(line):
-            break
-        if not line.strip():
-            continue
-        found = _request(line, options)
-        if found is not None and not isinstance(found, str) and found[0] < latest - options["backwards"]:
-            found = f"the time lies more than {options['backwards']} ns before an earlier line's (setting: backwards)"
-        if isinstance(found, str):
-            refuse(skipped, f"{path}:{number}: {found}; found {shown(line)}")
-        elif found is not None:
-            latest = max(latest, found[0])
-            rows.append((latest, *found[1:]))
-        if len(rows) == _ROWS:
-            yield _columns(rows)
-            some, rows = True, []
-    if rows:
-        yield _columns(rows)
-    elif not some:
-        raise InputError(f"{path}: there is no queued read or write (action Q) in this file")
-
-
-READER = Reader(_sniff, lambda path, options: Stream(lambda: _blocks(path, options), True))
+READER = Reader(_sniff, _open)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,20 +75,14 @@ class Layout(NamedTuple):
     origin: int = 0
 
 
-class _Scanner:
-    """What blocks_of_lines calls; keeps the columns that it has no place for until they are fetched."""
+class RequestScanner:
+    """What blocks_of_lines calls; keeps the columns that it has no place for until they are fetched.
 
-    def __init__(self, names: tuple[str, ...], rules: np.ndarray) -> None:
-        from models.workloads.io_readers import scan
+    scan  called with (buffer, length, state, out time, out write, out device, out offset, out size)
+    """
 
-        roles = {
-            "time": scan.TIME, "op": scan.OP, "device": scan.DEVICE, "sector": scan.SECTOR, "offset": scan.OFFSET,
-            "sectors": scan.SECTORS, "bytes": scan.BYTES, "-": scan.SKIP, "ticks": scan.TICKS,
-        }  # fmt: skip
-        self.scan = scan.scan_requests
-        self.roles = np.array([roles[name] for name in names], np.int64)
-        self.rules = rules
-        self.row = np.zeros(len(roles), np.int64)
+    def __init__(self, scan: Callable[..., int]) -> None:
+        self.scan = scan
         self.device = self.size = self.of = np.empty(0, np.int64)
 
     def __call__(self, buffer: np.ndarray, length: int, state: np.ndarray, time: np.ndarray, write: np.ndarray, offset: np.ndarray) -> int:
@@ -96,8 +90,31 @@ class _Scanner:
         if whole is not self.of:  # the next block; behind a wrong line that is passed over it is the same one
             self.of, self.device, self.size = whole, np.empty(len(whole), np.int64), np.empty(len(whole), np.int64)
         first = len(whole) - len(time)
-        device, size = self.device[first:], self.size[first:]
-        return int(self.scan(buffer, length, self.roles, self.rules, self.row, state, time, write, device, offset, size))
+        return int(self.scan(buffer, length, state, time, write, self.device[first:], offset, self.size[first:]))
+
+
+def requests(
+    path: Path, scan: Callable[..., int], message: Callable[[int, np.ndarray], str], skip: int, options: dict[str, Any]
+) -> Iterator[Requests]:
+    """Requests of lines; see RequestScanner and blocks_of_lines."""
+    from models.workloads.readers.lines import blocks_of_lines
+
+    scanner = RequestScanner(scan)
+    for time, write, offset in blocks_of_lines(path, scanner, message, skip, options.get("skipped")):
+        yield Requests(time, write, scanner.device[: len(time)], offset, scanner.size[: len(time)])
+
+
+def _scan(names: tuple[str, ...], rules: np.ndarray) -> Callable[..., int]:
+    """scan_requests for these columns."""
+    from models.workloads.io_readers import scan
+
+    roles = {
+        "time": scan.TIME, "op": scan.OP, "device": scan.DEVICE, "sector": scan.SECTOR, "offset": scan.OFFSET,
+        "sectors": scan.SECTORS, "bytes": scan.BYTES, "-": scan.SKIP, "ticks": scan.TICKS,
+    }  # fmt: skip
+    columns = np.array([roles[name] for name in names], np.int64)
+    row = np.zeros(len(roles), np.int64)
+    return lambda buffer, length, *others: scan.scan_requests(buffer, length, columns, rules, row, *others)
 
 
 def open_rows(path: Path, options: dict[str, Any], separator: str, layout: Layout | None = None) -> Stream:
@@ -106,7 +123,6 @@ def open_rows(path: Path, options: dict[str, Any], separator: str, layout: Layou
     layout: of a format that fixes its columns.  Raises InputError for a wrong heading.
     """
     from models.workloads.io_readers import scan
-    from models.workloads.readers.lines import blocks_of_lines
 
     columns, skip = (layout.names, 0) if layout is not None else meaning(path, options, separator)
     fixed = layout or Layout((), unit=_UNITS[options["time_unit"]])
@@ -134,8 +150,6 @@ def open_rows(path: Path, options: dict[str, Any], separator: str, layout: Layou
         }[error]
 
     def blocks() -> Iterator[Requests]:
-        scanner = _Scanner(columns, rules)
-        for time, write, offset in blocks_of_lines(path, scanner, message, skip, options.get("skipped")):
-            yield Requests(time, write, scanner.device[: len(time)], offset, scanner.size[: len(time)])
+        return requests(path, _scan(columns, rules), message, skip, options)
 
     return Stream(blocks, "time" in columns or "ticks" in columns)

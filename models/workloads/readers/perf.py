@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.workloads.readers.source import Block, Reader, Source, first_lines, lines, refuse, shown
+from models.workloads.readers.source import Block, Reader, Source, first_lines, head, lines, refuse, shown
 
 PAGE_BITS = 12
 SPACE_SHIFT = 45  # pages of an address space of 57 bits
@@ -143,4 +143,10 @@ def _blocks(path: Path, options: dict[str, Any]) -> Iterator[Block]:
         )
 
 
-READER = Reader(_sniff, lambda path, options: Source(lambda: _blocks(path, options), "ns", 1 << PAGE_BITS))
+def _open(path: Path, options: dict[str, Any]) -> Source:
+    """What it begins with says whether its faults tell reads from writes."""
+    start = head(path)
+    return Source(lambda: _blocks(path, options), "ns", 1 << PAGE_BITS, tells_writes=any(name.encode() in start for name in _TRACED))
+
+
+READER = Reader(_sniff, _open)
