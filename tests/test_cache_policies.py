@@ -20,7 +20,7 @@ from models.registry import Entry, resolve
 from sim.cachesim.policies import choices
 from sim.cachesim.study import study
 from sim.cachesim.trace import Trace, load
-from tests.twins import cache_ghosts, cache_policies
+from tests.twins import cache_clocks, cache_ghosts, cache_history, cache_policies
 from tests.twins.cache_policies import Twin
 
 TWINS: dict[str, type[Twin]] = {
@@ -33,7 +33,12 @@ TWINS: dict[str, type[Twin]] = {
     "slru": cache_policies.Slru,
     "2q": cache_ghosts.TwoQ,
     "arc": cache_ghosts.Arc,
+    "car": cache_clocks.Car,
     "lirs": cache_ghosts.Lirs,
+    "clock-pro": cache_clocks.ClockPro,
+    "lru-k": cache_history.LruK,
+    "tinylfu": cache_history.TinyLfu,
+    "w-tinylfu": cache_history.WTinyLfu,
     "s3-fifo": cache_ghosts.S3Fifo,
     "sieve": cache_policies.Sieve,
     "belady": cache_policies.Belady,
@@ -43,6 +48,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "slru": [{"segments": 2}, {"segments": 3}, {"segments": 5}, {"segments": 4, "rule": "libcachesim"}],
     "2q": [{}, {"inside": 0.5, "outside": 1.5}, {"outside": 0.0}],
     "lirs": [{}, {"hir": 0.3, "ghosts": 2.0}, {"hir": 0.2, "ghosts": 0.0}],
+    "clock-pro": [{}, {"cold": 0.5}],
+    "lru-k": [{}, {"k": 1}, {"k": 3, "correlated": 2, "retained": 20}, {"correlated": 5, "ghosts": 3.0}, {"ghosts": 0.0}],
+    "tinylfu": [{}, {"rows": 1, "counters": 0.5, "bits": 2}, {"door": 0.0, "sample": 3.0}, {"door": 4.0, "door_hashes": 1, "seed": 9}],
+    "w-tinylfu": [{}, {"window": 0.3, "protected": 0.5, "door": 4.0}, {"window": 1.0}, {"protected": 0.0, "sample": 30.0}],
     "s3-fifo": [{}, {"rule": "libcachesim"}, {"small": 0.3, "threshold": 1}, {"ghosts": 0.0}],
 }
 ENTRIES = {entry.name: entry for entry in REGISTRY}

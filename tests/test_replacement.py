@@ -84,7 +84,9 @@ class Alone:
     def __init__(self, policy: CachePolicy, frames: int, room: int, hits: str) -> None:
         self.p, self.room, self.every = policy, room, hits == "every"
         self.arrays = policy.create(frames, PLACES)
-        self.c, self.bits = self.arrays.cache, set()  # type: ignore[var-annotated]
+        self.c = self.arrays.cache
+        self.bits: set[int] = set()
+        self.seen: set[int] = set()
 
     def use(self, page: int) -> int | None:
         gone = None
@@ -96,8 +98,9 @@ class Alone:
             return None
         if self.arrays.num[USED] == self.room:
             gone = self.evict()
-        if self.arrays.index[page]:
+        if page in self.seen:  # else it is new, and the machine does not ask for its ghost
             self.p.wanted(self.c, page)
+        self.seen.add(page)
         self.p.admit(self.c, page)
         self.arrays.num[RECALLED] = 0
         return gone

@@ -27,6 +27,37 @@ _LIRS = (
         "ghosts", "float", "", 1.0, "pages remembered, as part of the cache", "the paper has no bound; about what libcachesim has", 0, 64
     ),
 )
+_CLOCK_PRO = (Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),)
+_LRU_K = (
+    Option("k", "int", "", 2, "the use that counts, from the last", "O'Neil, O'Neil, Weikum 1993: two", 1, 16),
+    Option(
+        "correlated",
+        "int",
+        "",
+        0,
+        "accesses after which a use counts as a new one, and the page may go",
+        "the paper has seconds (some 5)",
+        0,
+        1 << 40,
+    ),
+    Option("retained", "int", "", 0, "accesses that a page's history is kept, 0 for ever", "the paper has seconds (some 200)", 0, 1 << 40),
+    Option("ghosts", "float", "", 1.0, "pages whose history is kept, as part of the cache", "ours; the paper has only the time", 0, 64),
+)
+_TINY = "Einziger, Friedman, Manes 2017"
+_SKETCH = (
+    Option("rows", "int", "", 4, "hashes of the sketch, each with counters of its own", "Cormode, Muthukrishnan 2005; ours", 1, 16),
+    Option("counters", "float", "", 4.0, "counters of a row for each page of the cache", "ours", 0, 64),
+    Option("bits", "int", "", 4, "bits of a counter", f"{_TINY}, section 3", 1, 16),
+    Option("sample", "float", "", 10.0, "uses between halvings, for each page of the cache", f"{_TINY}: W/C, varied; ours", 0, 1000),
+    Option("door", "float", "", 40.0, "bits of the doorkeeper for each page of the cache, 0 none", "ours: four a use", 0, 1000),
+    Option("door_hashes", "int", "", 3, "hashes of the doorkeeper", "ours", 1, 16),
+    Option("seed", "int", "", 1, "of the hashes", "definition", 0, 1 << 30),
+)
+_W_TINYLFU = (
+    Option("window", "float", "", 0.01, "part of the cache that new pages pass", f"{_TINY}, section 4: 1 %", 0, 1),
+    Option("protected", "float", "", 0.8, "protected part of the rest", f"{_TINY}, section 4: 80 %", 0, 1),
+    *_SKETCH,
+)
 _SEED = (Option("seed", "int", "", 1, "of the draws", "definition", 0, 1 << 30),)
 
 REGISTRY = (
@@ -42,8 +73,13 @@ REGISTRY = (
     Entry("slru", "models.cache.slru:SLRU", "segmented LRU", "Karedla, Love, Wherry 1994", _SLRU),
     Entry("2q", "models.cache.two_q:TWO_Q", "a FIFO in front of an LRU list, with ghosts", "Johnson and Shasha 1994", _TWO_Q),
     Entry("arc", "models.cache.arc:ARC", "recency and frequency, balanced by hits on ghosts", "Megiddo and Modha 2003"),
+    Entry("car", "models.cache.car:CAR", "ARC with clocks: a hit only sets a bit", "Bansal and Modha 2004"),
     Entry("lirs", "models.cache.lirs:LIRS", "low inter-reference recency set", "Jiang and Zhang 2002", _LIRS),
+    Entry("clock-pro", "models.cache.clock_pro:CLOCK_PRO", "LIRS as a clock with three hands", "Jiang, Chen, Zhang 2005", _CLOCK_PRO),
     Entry("s3-fifo", "models.cache.s3fifo:S3FIFO", "small, main and ghost FIFO", "Yang et al. 2023", _S3FIFO),
+    Entry("lru-k", "models.cache.lru_k:LRU_K", "K-th last use longest ago", "O'Neil, O'Neil, Weikum 1993", _LRU_K),
+    Entry("tinylfu", "models.cache.tinylfu:TINYLFU", "LRU that admits by frequency", "Einziger, Friedman, Manes 2017", _SKETCH),
+    Entry("w-tinylfu", "models.cache.w_tinylfu:W_TINYLFU", "TinyLFU behind a window", "Einziger, Friedman, Manes 2017", _W_TINYLFU),
     Entry("sieve", "models.cache.sieve:SIEVE", "FIFO with a hand that stays", "Zhang et al. 2024"),
     Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
 )
