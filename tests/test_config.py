@@ -267,7 +267,7 @@ def test_missing_keys_point_at_their_section() -> None:
     ]
     assert errors(SMALL.replace("kind: loop", "start: 1s")) == [
         "c.yaml:3:13: workloads.0: found nothing (null); expected `kind`, which names a workload: one of sequential, loop, uniform, zipf, "
-        "hotcold, touch, phases, mix, daily, trace, file, io-trace, build, slab, memhog, resident"
+        "hotcold, touch, phases, mix, daily, trace, masim, file, io-trace, build, slab, memhog, resident"
     ]
     assert errors(SMALL.replace("[{name: a, kind: loop}]", "[]")) == [
         "c.yaml:3:12: workloads: found an empty list; expected at least 1 of them"

@@ -295,6 +295,25 @@ def test_lenient_masim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert load(path, lenient=True).distinct == 7 and "2 bad records" in capsys.readouterr().err
 
 
+def test_the_machine_takes_ids_as_pages(tmp_path: Path) -> None:
+    from models.workloads import trace as workload
+    from models.workloads.stream import Context
+    from tests.test_trace_mpt2 import OPTIONS
+
+    for content, form, pages in (
+        (oracle([(1, 7, 1, 2), (1, 9, 5, -1), (4, 7, 1, -1)]), "oracleGeneral", [0, 1, 0]), ("5\n*\n3\n5\n", "lirs", [1, 0, 1]),
+        (b"\0\0\0\2\0\0\0\1", "cache2k", [1, 0]),
+    ):  # fmt: skip
+        options = {**OPTIONS, "file": str(write(tmp_path, content)), "format": form}
+        (process,) = workload.build(options, Context(4096, np.random.SeedSequence(1))).processes
+        op, page, cpu = (np.concatenate(column) for column in zip(*process.chunks(), strict=True))
+        assert page[op != SLEEP].tolist() == pages
+        assert (int(cpu.sum()) == 3 * 10**9) is (form == "oracleGeneral")
+    path = write(tmp_path, oracle([(1, 2**63, 1, -1)]))
+    with pytest.raises(InputError, match="cannot be a page number"):
+        workload.build({**OPTIONS, "file": str(path)}, Context(4096, np.random.SeedSequence(1)))
+
+
 def test_large_requests_are_split_in_parts(tmp_path: Path) -> None:
     """A million pages and more at once, and many such requests."""
     path = write(tmp_path, "sector,sectors,op\n" + "0,8388600,r\n" * 2 + "8,8,w\n", "t.csv")
@@ -387,3 +406,47 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, form: str
     for found in (trace.time, trace.write, trace.size):
         assert found is None or len(found) == len(trace.ids)
     assert trace.time is None or bool(np.all(np.diff(trace.time) >= 0))
+
+
+def samples(folder: Path) -> dict[str, bytes]:
+    """A good file of every format."""
+    from tests.test_trace_mpt2 import put
+
+    rows = [(k % 7, k, k & 1, 9) for k in range(20)]
+    text = {
+        "text": "".join(f"{t} r {key * 4096}\n" for key, t, _, _ in rows), "csv": "time,id,size\n1,7,100\n2,8,5\n", "lirs": "1\n*\n2\n1\n",
+        "lackey": "==1== x\nI  04000,3\n L 5ffc,8\n S 5000,8\n", "mqsim": "0 3 0 8 0\n5 1 7 2 1\n", "msr": MSR, "blkparse": BLKPARSE,
+        "perf": PERF,
+        "masim": MASIM, "damon": json.dumps([damo((1000, 2000, [("4,096", "12,288", {"samples": 2}), (16384, 20480, 1)]))]),
+    }  # fmt: skip
+    binary = {
+        "oracleGeneral": oracle(ORACLE),
+        "cache2k": bytes(range(4)) * 4,
+        "vscsi": vscsi(2, SCSI),
+        "mpt": put(folder / "m", rows).read_bytes(),
+    }
+    return {**{name: content.encode() for name, content in text.items()}, **binary}
+
+
+def test_there_is_a_sample_of_every_format(tmp_path: Path) -> None:
+    found = samples(tmp_path)
+    assert set(found) == set(NAMES) - {"auto"}
+    for name, content in found.items():
+        assert load(write(tmp_path, content), name).format in (name, "text")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(st.sampled_from(NAMES[1:]), st.sampled_from(NAMES[1:]), st.data(), st.booleans())
+def test_damaged_and_mixed_files(tmp_path: Path, name: str, other: str, data: st.DataObject, lenient: bool) -> None:
+    """A good file with a part of another format, or of nothing in particular, in its middle; read as what it was and as what it seems."""
+    good = samples(tmp_path)
+    begin, end = sorted(data.draw(st.tuples(st.integers(0, len(good[name])), st.integers(0, len(good[name])))))
+    part = data.draw(st.sampled_from([good[other], b"", b"\n", b"-1", b"99999999999999999999", b"\xff\0"]) | st.binary(max_size=9))
+    path = write(tmp_path, good[name][:begin] + part + good[name][end:])
+    for wanted in (name, "auto"):
+        try:
+            trace = load(path, wanted, columns=ALL, lenient=lenient)
+        except InputError as error:
+            assert str(path) in str(error)
+        else:
+            assert len(trace.ids) and int(trace.ids.max()) < trace.distinct and (trace.time is None or int(trace.time.min()) >= 0)

@@ -3,6 +3,11 @@
 Jiang and Zhang, SIGMETRICS 2002, section 3: stack S has LIR pages, HIR pages and ghosts by recency, its bottom is always LIR (pruning);
 queue Q has the resident HIR pages.  A HIR page that is used while in S becomes LIR, and the LIR page at the bottom HIR, at Q's end.  Q is
 1 % of the cache.  The paper lets S grow; here `ghosts` bounds the pages that are in S but not resident, the first evicted goes first.
+
+rule `libcachesim` (found by asking libcachesim 0.3.5, in caches of three pages and more): S has at most twice as many entries as the cache
+has pages.  A page of Q that is hit while it is not in S goes to Q's end and S's top, but if there are as many LIR pages as there may be,
+the one at the bottom becomes HIR all the same.  Q may then have a page too many and loses its oldest; if that is the very page that was
+hit, it is resident by S alone (astray): no count has it, so the cache holds more pages than it should; it goes when the stack is pruned.
 """
 
 from __future__ import annotations
@@ -35,16 +40,19 @@ from models.cache.state import (
 )  # fmt: skip
 from models.jit import compiled
 
-LIR, HIR = 1, 2  # lists; HIR is Q
+LIR, HIR, ASTRAY = 1, 2, 3  # lists; HIR is Q
 STACK = 5  # the row where stack S begins and ends
 ABOVE, BELOW, STACKED = OWN, OWN + 1, OWN + 2  # of a node: neighbours in S, and whether it is there
-MOST_LIR, MOST_GHOSTS = OWN_NUM, OWN_NUM + 1  # num: pages
-HIR_PART, GHOST_PART = OWN_NUM + 2, OWN_NUM + 3  # num: the settings, bits of a float64
+# num: LIR pages and ghosts at most; entries of S; tool's rule in force (USED does not count pages astray); settings, bits of a float64
+MOST_LIR, MOST_GHOSTS, ENTRIES, TOOL, HIR_PART, GHOST_PART = range(OWN_NUM, OWN_NUM + 6)
 
 
-def create(pages: int, distinct: int, hir: float = 0.01, ghosts: float = 1.0) -> CacheArrays:
-    arrays = new_cache(pages, distinct, ghosts=int(pages * ghosts), own=3)
+def create(pages: int, distinct: int, hir: float = 0.01, ghosts: float = 1.0, rule: str = "paper") -> CacheArrays:
+    tool = rule == "libcachesim"
+    most_ghosts = 2 * pages + 2 if tool else int(pages * ghosts)
+    arrays = new_cache(pages, distinct, ghosts=most_ghosts, own=3)
     arrays.node[STACK, [ABOVE, BELOW]] = STACK
+    arrays.num[TOOL] = tool
     arrays.num.view(np.float64)[[HIR_PART, GHOST_PART]] = hir, ghosts
     sized(arrays.cache, pages)
     return arrays
@@ -53,7 +61,8 @@ def create(pages: int, distinct: int, hir: float = 0.01, ghosts: float = 1.0) ->
 @compiled(SIZED)
 def sized(c, pages):
     num, real = c.num, c.num.view(np.float64)
-    num[CAPACITY], num[MOST_LIR], num[MOST_GHOSTS] = pages, pages - max(1, int64(pages * real[HIR_PART])), int64(pages * real[GHOST_PART])
+    num[CAPACITY], num[MOST_LIR] = pages, pages - max(1, int64(pages * real[HIR_PART]))
+    num[MOST_GHOSTS] = 2 * pages + 2 if num[TOOL] else int64(pages * real[GHOST_PART])
 
 
 @compiled(void(cache_t, int64))
@@ -64,6 +73,7 @@ def unstack(c, n):
         above, below = node[n, ABOVE], node[n, BELOW]
         node[above, BELOW], node[below, ABOVE] = below, above
         node[n, STACKED] = 0
+        c.num[ENTRIES] -= 1
 
 
 @compiled(void(cache_t, int64))
@@ -75,42 +85,96 @@ def on_top(c, n):
     node[n, ABOVE], node[n, BELOW], node[n, STACKED] = STACK, first, 1
     node[first, ABOVE] = n
     node[STACK, BELOW] = n
+    c.num[ENTRIES] += 1
 
 
 @compiled(void(cache_t))
 def prune(c):
-    """What is below the last LIR page leaves S; ghosts are forgotten."""
+    """What is below the last LIR page leaves S; ghosts and pages astray are forgotten."""
     node = c.node
     n = node[STACK, ABOVE]
     while n != STACK and node[n, LIST] != LIR:
         unstack(c, n)
-        if node[n, LIST] == GHOSTS:
+        if node[n, LIST] == GHOSTS or node[n, LIST] == ASTRAY:
             drop(c, n)
         n = node[STACK, ABOVE]
 
 
 @compiled(void(cache_t))
-def keep_size(c):
-    """Where there are too many LIR pages, those at the bottom become HIR."""
+def forget_oldest(c):
+    """The ghost that was evicted first."""
+    n = oldest(c, GHOSTS)
+    unstack(c, n)
+    drop(c, n)
+
+
+@compiled(void(cache_t, int64))
+def to_ghost(c, n):
+    """A page of Q that is in S goes, and stays there as a ghost if it may."""
+    unlink(c, n)
+    c.num[USED] -= 1
+    link_newest(c, n, GHOSTS)
+    while size_of(c, GHOSTS) > c.num[MOST_GHOSTS]:
+        forget_oldest(c)
+
+
+@compiled(int64(cache_t, int64))
+def let_go(c, n):
+    """A page of Q goes; gives it."""
+    page = c.node[n, PAGE]
+    if c.node[n, STACKED]:
+        to_ghost(c, n)
+    else:
+        release(c, n)
+    return page
+
+
+@compiled(void(cache_t, int64))
+def shorten(c, hit_now):
+    """The tool's rule: what Q has too many goes, but for the page that is hit just now, which goes astray."""
+    while size_of(c, HIR) > c.num[CAPACITY] - c.num[MOST_LIR]:
+        n = oldest(c, HIR)
+        if n == hit_now:
+            move(c, n, ASTRAY)
+            c.num[USED] -= 1
+        else:
+            let_go(c, n)
+
+
+@compiled(void(cache_t, int64))
+def demote(c, hit_now):
+    """The LIR page at the bottom becomes HIR."""
+    prune(c)
+    n = c.node[STACK, ABOVE]
+    unstack(c, n)
+    move(c, n, HIR)
+    if c.num[TOOL]:
+        shorten(c, hit_now)
+    prune(c)
+
+
+@compiled(void(cache_t, int64))
+def become_lir(c, n):
+    """A page at the top of S that was used twice while there; where there are too many LIR pages, one makes way."""
+    if c.node[n, LIST] == ASTRAY:
+        c.num[USED] += 1
+    move(c, n, LIR)
     while size_of(c, LIR) > c.num[MOST_LIR]:
-        prune(c)
-        n = c.node[STACK, ABOVE]
-        unstack(c, n)
-        move(c, n, HIR)
-        prune(c)
+        demote(c, 0)
 
 
 @compiled(HIT)
 def hit(c, n):
     which, stacked = c.node[n, LIST], c.node[n, STACKED]
+    if not stacked:
+        renew(c, n)
+        if c.num[TOOL] and size_of(c, LIR) >= c.num[MOST_LIR]:
+            demote(c, n)
     on_top(c, n)
     if which == LIR:
         prune(c)
     elif stacked:
-        move(c, n, LIR)
-        keep_size(c)
-    else:
-        renew(c, n)
+        become_lir(c, n)
 
 
 @compiled(WANTED)
@@ -122,36 +186,16 @@ def wanted(c, page):
         drop(c, n)
 
 
-@compiled(void(cache_t, int64))
-def to_ghost(c, n):
-    """A page of Q that is in S goes, and stays there as a ghost if it may."""
-    unlink(c, n)
-    c.num[USED] -= 1
-    link_newest(c, n, GHOSTS)
-    while size_of(c, GHOSTS) > c.num[MOST_GHOSTS]:
-        last = oldest(c, GHOSTS)
-        unstack(c, last)
-        drop(c, last)
-
-
 @compiled(CHOOSE)
 def choose(c):
     if size_of(c, HIR) == 0:
-        last = c.node[STACK, ABOVE]
-        unstack(c, last)
-        move(c, last, HIR)
-        prune(c)
+        demote(c, 0)
     return oldest(c, HIR)
 
 
 @compiled(TAKE)
 def take(c, n):
-    gone = c.node[n, PAGE]
-    if c.node[n, STACKED]:
-        to_ghost(c, n)
-    else:
-        release(c, n)
-    return gone
+    return let_go(c, n)
 
 
 @compiled(EVICT)
@@ -161,15 +205,20 @@ def evict(c, page):
 
 @compiled(ADMIT)
 def admit(c, page):
-    lir = c.num[RECALLED] or size_of(c, LIR) < c.num[MOST_LIR]
-    on_top(c, attach(c, page, LIR if lir else HIR))
-    keep_size(c)
+    if c.num[TOOL] and c.num[MOST_LIR] == 0:
+        return  # the tool finds every page too large for a cache of one page
+    n = attach(c, page, HIR)
+    on_top(c, n)
+    if c.num[RECALLED] or size_of(c, LIR) < c.num[MOST_LIR]:
+        become_lir(c, n)
+    while c.num[TOOL] and c.num[ENTRIES] > 2 * c.num[CAPACITY] and size_of(c, GHOSTS) > 0:
+        forget_oldest(c)
 
 
 @compiled(REMOVE)
 def remove(c, n):
     unstack(c, n)
-    if c.node[n, LIST] == GHOSTS:
+    if c.node[n, LIST] >= ASTRAY:
         drop(c, n)
     else:
         release(c, n)

@@ -13,10 +13,10 @@ Each policy is one file.  All functions but `create` are compiled.  The same fun
     sized(c, pages)                                           the cache has room for so many pages now, no fewer than are resident
 
 A page is resident if `index` has a node for it that is on a list below GHOSTS.  `evict` makes exactly one page go and gives it, and must
-do so whenever a page is resident.  A filter that compares the page that is wanted with the one that would have to go may let nothing go for
-it: `evict` then gives -1, and `admit`, which finds no room, refuses the page; such a policy has no `choose`, since the machine's page has
-its frame already.  num[RECALLED] is what `wanted` tells `admit` (and `evict`) about the page's ghost; whoever calls `admit` without `wanted`
-sets it to 0.
+do so whenever a page is resident.  A filter that compares the page that is wanted with the one that would have to go may let nothing go:
+`evict` then gives -1, and `admit`, which finds no room, refuses the page; such a policy has no `choose`, since a machine's page has its
+frame already.  num[RECALLED] is what `wanted` tells `admit` (and `evict`) about the page's ghost; who calls `admit` without `wanted` sets
+it to 0.
 """
 
 from __future__ import annotations

@@ -23,8 +23,52 @@ _S3FIFO = (
 )
 _LIRS = (
     Option("hir", "float", "", 0.01, "part of the cache for HIR pages, at least one page", "Jiang and Zhang 2002, section 4: 1 %", 0, 1),
+    Option("ghosts", "float", "", 1.0, "pages remembered, as part of the cache (rule: paper)", "ours; the paper has no bound", 0, 64),
+    Option("rule", "choice", "", "paper", "see docs/cache-policies.md", "same paper; libcachesim 0.3.5, by observation", choices=_RULES),
+)
+_CLOCK_PRO = (Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),)
+_LRU_K = (
+    Option("k", "int", "", 2, "the use that counts, from the last", "O'Neil, O'Neil, Weikum 1993: two", 1, 16),
     Option(
-        "ghosts", "float", "", 1.0, "pages remembered, as part of the cache", "the paper has no bound; about what libcachesim has", 0, 64
+        "correlated",
+        "int",
+        "",
+        0,
+        "accesses after which a use counts as a new one, and the page may go",
+        "the paper has seconds (some 5)",
+        0,
+        1 << 40,
+    ),
+    Option("retained", "int", "", 0, "accesses that a page's history is kept, 0 for ever", "the paper has seconds (some 200)", 0, 1 << 40),
+    Option("ghosts", "float", "", 1.0, "pages whose history is kept, as part of the cache", "ours; the paper has only the time", 0, 64),
+)
+_TINY = "Einziger, Friedman, Manes 2017"
+_SKETCH = (
+    Option("rows", "int", "", 4, "hashes of the sketch, each with counters of its own", "Cormode, Muthukrishnan 2005; ours", 1, 16),
+    Option("counters", "float", "", 4.0, "counters of a row for each page of the cache", "ours", 0, 64),
+    Option("bits", "int", "", 4, "bits of a counter", f"{_TINY}, section 3", 1, 16),
+    Option("sample", "float", "", 10.0, "uses between halvings, for each page of the cache", f"{_TINY}: W/C, varied; ours", 0, 1000),
+    Option("door", "float", "", 40.0, "bits of the doorkeeper for each page of the cache, 0 none", "ours: four a use", 0, 1000),
+    Option("door_hashes", "int", "", 3, "hashes of the doorkeeper", "ours", 1, 16),
+    Option("seed", "int", "", 1, "of the hashes", "definition", 0, 1 << 30),
+)
+_W_TINYLFU = (
+    Option("window", "float", "", 0.01, "part of the cache that new pages pass", f"{_TINY}, section 4: 1 %", 0, 1),
+    Option("protected", "float", "", 0.8, "protected part of the rest", f"{_TINY}, section 4: 80 %", 0, 1),
+    *_SKETCH,
+)
+_LINUX_LRU = (Option("batch", "int", "", 32, "evictions of one run of reclaim", "Linux 6.1, include/linux/swap.h", 1, 4096),)
+_MGLRU = (
+    Option("batch", "int", "", 64, "evictions between two looks at ageing and tiers", "Linux 6.1, mm/vmscan.c", 1, 4096),
+    Option(
+        "ghosts",
+        "float",
+        "",
+        8.0,
+        "pages remembered, as part of the cache",
+        "Linux 6.1, mm/workingset.c: a node of 64 for 8 pages",
+        0,
+        64,
     ),
 )
 _CLOCK_PRO = (Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),)
@@ -81,6 +125,8 @@ REGISTRY = (
     Entry("tinylfu", "models.cache.tinylfu:TINYLFU", "LRU that admits by frequency", "Einziger, Friedman, Manes 2017", _SKETCH),
     Entry("w-tinylfu", "models.cache.w_tinylfu:W_TINYLFU", "TinyLFU behind a window", "Einziger, Friedman, Manes 2017", _W_TINYLFU),
     Entry("sieve", "models.cache.sieve:SIEVE", "FIFO with a hand that stays", "Zhang et al. 2024"),
+    Entry("linux-lru", "models.cache.linux_lru:LINUX_LRU", "Linux's active and inactive list, files read", "Linux 6.1", _LINUX_LRU),
+    Entry("mglru", "models.cache.mglru:MGLRU", "Linux's multi-generational LRU, files read", "Linux 6.1", _MGLRU),
     Entry("belady", "models.cache.belady:BELADY", "MIN: farthest next use; the bound", "Belady 1966"),
 )
 
@@ -97,7 +143,7 @@ ALIASES = (
     Entry("SLRU", "models.cache.slru:SLRU", "slru as that tool has it", LIBCACHESIM, _SLRU, {"segments": 4, "rule": "libcachesim"}),
     Entry("TwoQ", "models.cache.two_q:TWO_Q", "2q", LIBCACHESIM, _TWO_Q),
     Entry("ARC", "models.cache.arc:ARC", "arc", LIBCACHESIM),
-    Entry("LIRS", "models.cache.lirs:LIRS", "lirs; not yet that tool's rule in every cell", LIBCACHESIM, _LIRS),
+    Entry("LIRS", "models.cache.lirs:LIRS", "lirs as that tool has it", LIBCACHESIM, _LIRS, {"rule": "libcachesim"}),
     Entry("S3FIFO", "models.cache.s3fifo:S3FIFO", "s3-fifo as that tool has it", LIBCACHESIM, _S3FIFO, {"rule": "libcachesim"}),
     Entry("Sieve", "models.cache.sieve:SIEVE", "sieve", LIBCACHESIM),
     Entry("Belady", "models.cache.belady:BELADY", "belady", LIBCACHESIM),

@@ -105,6 +105,17 @@ def link_newest(c, n, which):
     c.num[SIZES + which] += 1
 
 
+@compiled(void(cache_t, int64, int64))
+def link_oldest(c, n, which):
+    """A node that is on no list becomes the oldest of this one."""
+    node = c.node
+    last = node[which, PREV]
+    node[n, PREV], node[n, NEXT], node[n, LIST] = last, which, which
+    node[last, NEXT] = n
+    node[which, PREV] = n
+    c.num[SIZES + which] += 1
+
+
 @compiled(void(cache_t, int64))
 def unlink(c, n):
     node = c.node

@@ -49,11 +49,17 @@ _HITS = Option(
     choices=("scan", "every"),
 )
 
+
+def _own(entry: Entry) -> tuple[Option, ...]:
+    """Its settings; a tool's rule may evict or refuse pages where a machine's page cannot go, and is there for comparisons only."""
+    return tuple(option for option in entry.options if option.name != "rule")
+
+
 # those of models/cache, which know neither kinds of pages nor cgroups; Linux's own are above
 REGISTRY = (
     *LINUX,
     *(
-        Entry(entry.name, f"models.policies.replacement:{entry.name}", entry.doc, entry.source, (*entry.options, _HITS), entry.preset)
+        Entry(entry.name, f"models.policies.replacement:{entry.name}", entry.doc, entry.source, (*_own(entry), _HITS), entry.preset)
         for entry in ONLINE
         if entry.name not in {own.name for own in LINUX}
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def _whole(path: Path, source: Opened, name: str, columns: frozenset[str]) -> Tr
     for rows in source.blocks(columns):
         ids.append(dense.add(rows.key))
         for column in columns:
-            kept[column].append(getattr(rows, column))
+            kept[column].append(_values(source, column, getattr(rows, column)))
     _check_length(path, sum(map(len, ids)))
     found = {column: np.ascontiguousarray(np.concatenate(parts), _TYPES[column]) for column, parts in kept.items()}
     return _trace(source, name, np.concatenate(ids), dense.keys[: dense.known], found)
@@ -91,7 +91,7 @@ def _of_numbered(path: Path, source: Opened, numbered: Numbered, name: str, colu
         ids[begin:end] = block
         for column, values in zip(("time", "write", "size"), others, strict=True):
             if column in columns:
-                found[column][begin:end] = values
+                found[column][begin:end] = _values(source, column, values)
         begin = end
     return _trace(source, name, ids, numbered.keys, found)
 
@@ -103,7 +103,10 @@ def _check_length(path: Path, references: int) -> None:
         raise UserError(f"{path}: {references} requests; at most 2^31 - 1 can be simulated (mempress trace sample makes it smaller)")
 
 
+def _values(source: Opened, column: str, values: Any) -> np.ndarray:
+    """A block of a column; times in ns."""
+    return nanoseconds(values, source.unit) if column == "time" else values
+
+
 def _trace(source: Opened, name: str, ids: np.ndarray, keys: np.ndarray, found: dict[str, np.ndarray]) -> Trace:
-    if "time" in found:
-        found["time"] = nanoseconds(found["time"], source.unit)
     return Trace(name, source.format, ids, len(keys), keys, **found)

@@ -35,12 +35,12 @@ from sim.traces.reading import ALL, PAGE_BYTES, Reading, Rows, opened
 from sim.traces.writers import Shape, mpt_writer
 
 MISSES = {
-    "lackey": "every load and store of the program, 50 to 500 times slower; not seen: what the kernel writes for it, processes "
-    "that it starts, munmap; instruction fetches only count time",
-    "perf": "page faults alone: the first access to each page and those after reclaim or fork, of the program and what it starts; not seen: "
-    "all other accesses, and whether one was a write",
-    "soft-dirty": "which pages were written between two looks; not seen: reads, order and number within an interval, processes that "
-    "it starts, and what happens after the last look",
+    "lackey": "every load and store of the program, thousands of times slower; not seen: what the kernel writes for it, processes that "
+    "it starts, munmap; instruction fetches only count time",
+    "perf": "page faults alone: the first access to each page and those after reclaim or fork, of the program and what it starts; not "
+    "seen: all other accesses, and whether one was a write",
+    "soft-dirty": "which pages were written between two looks; not seen: reads, order and number within an interval, processes "
+    "that it starts, and what happens after the last look",
     "idle": "which pages were used between two looks, by anybody who shares them; not seen: whether they were written, order and number "
     "within an interval, processes that it starts, and what happens after the last look",
 }
@@ -130,7 +130,7 @@ def _of_lackey(valgrind: str, program: Sequence[str]) -> Iterator[Rows]:
     try:
         with _running(command, pass_fds=(theirs,)) as (_, stops):
             os.close(theirs)
-            blocks = blocks_of_text(program[0], lambda _size: os.read(ours, _PIPE), scan_lackey, message, 0, skipped)
+            blocks = blocks_of_text(program[0], lambda _size: _gathered(ours), scan_lackey, message, 0, skipped)
             with contextlib.suppress(InputError):  # no access at all: our caller says so
                 for at, write, place in blocks:
                     yield Rows((place // PAGE_BYTES).astype(np.uint64), at, write, None)
@@ -138,6 +138,20 @@ def _of_lackey(valgrind: str, program: Sequence[str]) -> Iterator[Rows]:
         os.close(ours)
     if skipped.records > bool(stops):  # the last line of a program that was stopped may be cut off
         print(f"{skipped.records} lines of lackey left out; the first: {skipped.first}", file=sys.stderr)
+
+
+def _gathered(pipe: int) -> bytes:
+    """Some 1 MiB of a pipe, or what is left; b"" at its end.
+
+    valgrind writes small pieces: reading each at once, and scanning it alone, cost twice as much as valgrind itself (measured).
+    """
+    parts, total = [], 0
+    while total < _PIPE and (data := os.read(pipe, _PIPE)):
+        parts.append(data)
+        total += len(data)
+        if len(data) < _PIPE // 4:
+            time.sleep(0.005)
+    return b"".join(parts)
 
 
 def _perf(program: Sequence[str], path: Path) -> Told:

@@ -137,16 +137,24 @@ class Arc(Twin):
 
 
 class Lirs(Twin):
-    """stack: recency, most recent last; lir: pages of low inter-reference recency; queue: resident HIR pages; ghosts: by eviction."""
+    """stack: recency, most recent last; lir: pages of low inter-reference recency; queue: resident HIR pages; ghosts: by eviction.
 
-    def __init__(self, capacity: int, hir: float = 0.01, ghosts: float = 1.0, **_options: float) -> None:
+    astray (libcachesim's rule): resident in the stack alone, not counted.
+    """
+
+    def __init__(self, capacity: int, hir: float = 0.01, ghosts: float = 1.0, rule: str = "paper", **_options: float) -> None:
         super().__init__(capacity)
+        self.tool = rule == "libcachesim"
+        self.astray: set[int] = set()
         self.most_lir, self.most_ghosts = capacity - max(1, int(capacity * hir)), int(capacity * ghosts)
         self.stack, self.queue, self.ghosts = Pages(), Pages(), Pages()
         self.lir: set[int] = set()
 
     def resident(self) -> Set[int]:
-        return self.lir | self.queue.keys()
+        return self.lir | self.queue.keys() | self.astray
+
+    def full(self) -> bool:
+        return len(self.lir) + len(self.queue) >= self.capacity
 
     def on_top(self, page: int) -> None:
         self.stack.pop(page, None)
@@ -156,42 +164,57 @@ class Lirs(Twin):
         while self.stack and (page := oldest(self.stack)) not in self.lir:
             del self.stack[page]
             self.ghosts.pop(page, None)
+            self.astray.discard(page)
+
+    def demote(self) -> None:
+        self.prune()
+        last = take_oldest(self.stack)
+        self.lir.remove(last)
+        self.queue[last] = 0
+        if self.tool and len(self.queue) > self.capacity - self.most_lir:
+            self.leave_queue()
+        self.prune()
 
     def become_lir(self, page: int) -> None:
         self.lir.add(page)
         self.on_top(page)
         if len(self.lir) > self.most_lir:
-            self.prune()
-            last = take_oldest(self.stack)
-            self.lir.remove(last)
-            self.queue[last] = 0
-            self.prune()
+            self.demote()
 
     def hit(self, page: int) -> None:
         if page in self.lir:
             self.on_top(page)
             self.prune()
             return
-        del self.queue[page]
+        self.queue.pop(page, None)
+        self.astray.discard(page)
         if page in self.stack:
             self.become_lir(page)
-        else:
-            self.on_top(page)
-            self.queue[page] = 0
+            return
+        self.queue[page] = 0
+        if self.tool and len(self.lir) >= self.most_lir:
+            self.demote()
+            if page not in self.queue:
+                self.astray.add(page)
+        self.on_top(page)
 
     def miss(self, page: int) -> None:
+        if self.tool and self.capacity == 1:
+            return
         remembered = self.ghosts.pop(page, None) is not None
         if self.full():
-            gone = take_oldest(self.queue)
-            if gone in self.stack:
-                self.remember(gone)
+            self.leave_queue()
         if remembered or len(self.lir) < self.most_lir:
             self.become_lir(page)
         else:
             self.on_top(page)
             self.queue[page] = 0
-
-    def remember(self, gone: int) -> None:
-        self.ghosts[gone] = 0
-        if len(self.ghosts) > self.most_ghosts:
+        while self.tool and len(self.stack) > 2 * self.capacity and self.ghosts:
             del self.stack[take_oldest(self.ghosts)]
+
+    def leave_queue(self) -> None:
+        gone = take_oldest(self.queue)
+        if gone in self.stack:
+            self.ghosts[gone] = 0
+            if not self.tool and len(self.ghosts) > self.most_ghosts:
+                del self.stack[take_oldest(self.ghosts)]
