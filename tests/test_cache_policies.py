@@ -51,7 +51,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "slru": [{"segments": 2}, {"segments": 3}, {"segments": 5}, {"segments": 4, "rule": "libcachesim"}],
     "2q": [{}, {"inside": 0.5, "outside": 1.5}, {"outside": 0.0}],
     "lirs": [{}, {"hir": 0.3, "ghosts": 2.0}, {"hir": 0.2, "ghosts": 0.0}, {"rule": "libcachesim"}, {"rule": "libcachesim", "hir": 0.3}],
-    "clock-pro": [{}, {"cold": 0.5}],
+    "clock-pro": [{}, {"cold": 0.5}, {"cold": 0.2, "fill": "cold"}],
     "lru-k": [{}, {"k": 1}, {"k": 3, "correlated": 2, "retained": 20}, {"correlated": 5, "ghosts": 3.0}, {"ghosts": 0.0}],
     "tinylfu": [{}, {"rows": 1, "counters": 0.5, "bits": 2}, {"door": 0.0, "sample": 3.0}, {"door": 4.0, "door_hashes": 1, "seed": 9}],
     "w-tinylfu": [{}, {"window": 0.3, "protected": 0.5, "door": 4.0}, {"window": 1.0}, {"protected": 0.0, "sample": 30.0}],
@@ -153,6 +153,14 @@ BY_HAND = [  # string, pages, policy, misses, worked on paper
     ("123123", 2, "sieve", 6),
     ("12341", 3, "nru", 5),  # all bits set: all are cleared, the oldest goes
     ("1234121212", 4, "2q", 4),
+    ("121314", 2, "car", 4),  # the hand gives 1, which has a bit, to T2
+    ("12321", 2, "clock-pro", 4),  # 2 comes back in its test period and turns 1 cold, which stays
+    ("112313", 2, "lru-k", 3),  # 1 has two uses and stays
+    ("11121", 1, "tinylfu", 2),  # 2 is refused
+    ("11231", 2, "w-tinylfu", 3),  # 2 leaves the window and loses against 1
+    ("11231", 2, "linux-lru", 3),  # the second read makes 1 active
+    ("11231", 2, "mglru", 4),  # a second read is not enough here ...
+    ("11111231", 2, "mglru", 3),  # ... four uses beyond the first protect
 ]
 
 

@@ -5,6 +5,9 @@ these at most.  HANDhot stands at the oldest hot page, and the head of the list 
 HANDtest at the oldest page in a test period.  The target of cold pages grows by one when a page is used in its test period, and falls by
 one when a test period ends without.
 
+New pages are cold, but for the first ones, which are hot until there are as many as there may be: LIRS's start, for want of another in the
+paper.  With `fill` cold these are cold too, and a loop over more than twice the cache never hits.
+
 The hands are here the old ends of three lists: the clock itself, resident cold pages, pages in test.  A page that HANDhot passes goes to
 the newest end of the clock, which is where the paper's head of the list is.
 """
@@ -41,13 +44,13 @@ HOT, COLD = 1, 2  # lists; ghosts: evicted in their test period
 RINGS = 5  # the row where the clock and the ring of test periods begin and end
 REFERENCED = OWN
 CLOCK, TEST = OWN + 1, OWN + 4  # of a node: in a ring's three columns, whether it is there, the newer and the older neighbour
-TARGET = OWN_NUM  # num: cold pages that there should be
+TARGET, FILLING = OWN_NUM, OWN_NUM + 1  # num: cold pages that there should be; pages that come are hot while there is room
 
 
-def create(pages: int, distinct: int, cold: float = 0.01) -> CacheArrays:
+def create(pages: int, distinct: int, cold: float = 0.01, fill: str = "hot") -> CacheArrays:
     arrays = new_cache(pages, distinct, ghosts=pages, own=7)
     arrays.node[RINGS, [CLOCK + 1, CLOCK + 2, TEST + 1, TEST + 2]] = RINGS
-    arrays.num[TARGET] = min(max(1, int(pages * cold)), max(1, pages - 1))
+    arrays.num[TARGET], arrays.num[FILLING] = min(max(1, int(pages * cold)), max(1, pages - 1)), fill == "hot"
     return arrays
 
 
@@ -162,6 +165,7 @@ def take(c, n):
 def choose(c):
     """HANDcold."""
     node = c.node
+    c.num[FILLING] = 0
     while True:
         if size_of(c, COLD) == 0:
             demote(c)
@@ -192,9 +196,11 @@ def admit(c, page):
     """A page whose test period still lasts, now that there is room, becomes hot; others are cold and begin one."""
     n = c.index[page]
     if n == 0:
-        n = attach(c, page, COLD)
+        hot = c.num[FILLING] and size_of(c, HOT) < c.num[CAPACITY] - c.num[TARGET]
+        n = attach(c, page, HOT if hot else COLD)
         join(c, n, CLOCK)
-        join(c, n, TEST)
+        if not hot:
+            join(c, n, TEST)
         return
     leave(c, n, TEST)
     leave(c, n, CLOCK)

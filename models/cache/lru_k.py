@@ -12,7 +12,7 @@ used a moment ago stand on a list by last use and enter it when room is needed.
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, int64, void
+from numba import int64, void
 
 from models.cache.policy import ADMIT, CHOOSE, EVICT, HIT, REMOVE, RUN, SIZED, TAKE, WANTED, CachePolicy, driver, release_it
 from models.cache.state import (
@@ -31,7 +31,7 @@ from models.cache.state import (
     recall,
     renew,
 )
-from models.jit import compiled
+from models.jit import compiled, inlined
 
 RECENT, RANKED = 1, 2  # lists: by last use; on the heap
 SLOT = OWN  # of a node: its place on the heap, from 1
@@ -56,38 +56,36 @@ def sized(c, pages):
     c.num[CAPACITY], c.num[REMEMBERED] = pages, int64(pages * c.num.view(np.float64)[GHOST_PART])
 
 
-@compiled(boolean(cache_t, int64, int64))
-def goes_before(c, a, b):
-    """Whether node a is the better victim."""
-    times = c.more.view(np.int64)
-    last = HIST + c.num[K]
-    if times[a, last] != times[b, last]:
-        return times[a, last] < times[b, last]
+@inlined
+def goes_before(times, kth, a, b):
+    """Whether node a is the better victim; kth: the column that decides."""
+    if times[a, kth] != times[b, kth]:
+        return times[a, kth] < times[b, kth]
     return times[a, LAST] < times[b, LAST]
 
 
-@compiled(void(cache_t, int64, int64))
-def put(c, slot, n):
-    c.more.view(np.int64)[slot, HEAP] = n
-    c.node[n, SLOT] = slot
+@inlined
+def put(times, node, slot, n):
+    times[slot, HEAP] = n
+    node[n, SLOT] = slot
 
 
 @compiled(void(cache_t, int64, int64))
 def settle(c, slot, n):
     """Node n, which belongs at this place of the heap or nearer its top or below, finds its place."""
-    times = c.more.view(np.int64)
-    while slot > 1 and goes_before(c, n, times[slot // 2, HEAP]):
-        put(c, slot, times[slot // 2, HEAP])
+    times, node, kth, size = c.more.view(np.int64), c.node, HIST + c.num[K], c.num[HEAPED]
+    while slot > 1 and goes_before(times, kth, n, times[slot // 2, HEAP]):
+        put(times, node, slot, times[slot // 2, HEAP])
         slot //= 2
-    while 2 * slot <= c.num[HEAPED]:
+    while 2 * slot <= size:
         child = 2 * slot
-        if child < c.num[HEAPED] and goes_before(c, times[child + 1, HEAP], times[child, HEAP]):
+        if child < size and goes_before(times, kth, times[child + 1, HEAP], times[child, HEAP]):
             child += 1
-        if not goes_before(c, times[child, HEAP], n):
+        if not goes_before(times, kth, times[child, HEAP], n):
             break
-        put(c, slot, times[child, HEAP])
+        put(times, node, slot, times[child, HEAP])
         slot = child
-    put(c, slot, n)
+    put(times, node, slot, n)
 
 
 @compiled(void(cache_t, int64))

@@ -26,7 +26,10 @@ _LIRS = (
     Option("ghosts", "float", "", 1.0, "pages remembered, as part of the cache (rule: paper)", "ours; the paper has no bound", 0, 64),
     Option("rule", "choice", "", "paper", "see docs/cache-policies.md", "same paper; libcachesim 0.3.5, by observation", choices=_RULES),
 )
-_CLOCK_PRO = (Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),)
+_CLOCK_PRO = (
+    Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),
+    Option("fill", "choice", "", "hot", "what the first pages are", "ours: LIRS's start", choices=("cold", "hot")),
+)
 _LRU_K = (
     Option("k", "int", "", 2, "the use that counts, from the last", "O'Neil, O'Neil, Weikum 1993: two", 1, 16),
     Option(

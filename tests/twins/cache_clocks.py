@@ -55,8 +55,9 @@ class Car(Twin):
 class ClockPro(Twin):
     """clock: every page, HANDhot's first and the head of the list last; hot, cold (resident), and without either: evicted."""
 
-    def __init__(self, capacity: int, cold: float = 0.01, **_options: float) -> None:
+    def __init__(self, capacity: int, cold: float = 0.01, fill: str = "hot", **_options: float) -> None:
         super().__init__(capacity)
+        self.filling = fill == "hot"
         self.clock: list[int] = []
         self.hot: set[int] = set()
         self.cold: set[int] = set()
@@ -133,8 +134,12 @@ class ClockPro(Twin):
 
     def miss(self, page: int) -> None:
         if self.full():
+            self.filling = False
             self.hand_cold()
-        if page in self.clock:
+        if self.filling and len(self.hot) < self.capacity - self.target:
+            self.clock.append(page)
+            self.hot.add(page)
+        elif page in self.clock:
             self.testing.remove(page)
             self.to_head(page)
             self.become_hot(page)
