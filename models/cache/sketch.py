@@ -4,7 +4,8 @@ Einziger, Friedman, Manes, ACM Transactions on Storage 2017, section 3: a count-
 ones of a page grow; a Bloom filter in front of it (the doorkeeper) takes the first use of each page; after `sample` uses every counter is
 halved and the doorkeeper emptied.  The paper leaves the hashes open: here splitmix64 of the page, the row and the seed.
 
-The table `more` has a row of counters for each hash, and below them the doorkeeper, sixteen bits an entry.
+The table `more` has a row of counters for each hash, and below them the doorkeeper, 32 bits an entry.  A counter has eight bits of an entry, or
+sixteen if it needs more: with entries of their own the counters would take 64 bytes a page.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import boolean, int64, uint64, void
+from numba import boolean, int32, int64, uint64, void
 
 from models.cache.state import OWN_NUM, cache_t
 from models.jit import compiled
 
-DOOR_WORD = 16
-# num: rows and columns of counters, largest count, uses between halvings and so far; the doorkeeper's bits and hashes; seed
+DOOR_WORD = 32
+# num: rows of counters and counters in a row, largest count, uses between halvings and so far; the doorkeeper's bits and hashes; seed
 ROWS, WIDTH, MOST, SAMPLE, ADDED, DOOR, DOOR_HASHES, SEED = range(OWN_NUM, OWN_NUM + 8)
 OWN_AFTER_SKETCH = OWN_NUM + 8
 
@@ -37,7 +38,8 @@ class Sketch(NamedTuple):
 
 def shape_of(pages: int, s: Sketch) -> tuple[int, int]:
     """Of the table `more`."""
-    return s.rows + 1, max(1, int(pages * s.counters), -(-int(pages * s.door) // DOOR_WORD))
+    width, in_entry = max(1, int(pages * s.counters)), 4 if s.bits <= 8 else 2
+    return s.rows + 1, max(-(-width // in_entry), -(-int(pages * s.door) // DOOR_WORD))
 
 
 def fill(num: np.ndarray, pages: int, s: Sketch) -> None:
@@ -55,6 +57,27 @@ def place(c, page, which, places):
     return int64((x ^ (x >> uint64(31))) % uint64(places))
 
 
+@compiled(int64(cache_t))
+def bits_of(c):
+    """Bits of an entry that one counter has."""
+    return int64(8) if c.num[MOST] < 256 else int64(16)
+
+
+@compiled(int64(cache_t, int64, int64))
+def counter(c, row, at):
+    bits = bits_of(c)
+    first = at * bits
+    return (int64(c.more[row, first >> 5]) >> (first & 31)) & ((1 << bits) - 1)
+
+
+@compiled(void(cache_t, int64, int64))
+def grow(c, row, at):
+    """One more; the largest count is not exceeded, so nothing carries over."""
+    first = at * bits_of(c)
+    entry = int64(c.more[row, first >> 5]) + (int64(1) << (first & 31))
+    c.more[row, first >> 5] = int32(entry)
+
+
 @compiled(boolean(cache_t, int64))
 def known_at_door(c, page):
     row, num = c.more[c.num[ROWS]], c.num
@@ -62,7 +85,7 @@ def known_at_door(c, page):
         return False
     for k in range(num[DOOR_HASHES]):
         bit = place(c, page, num[ROWS] + k, num[DOOR])
-        if not (row[bit // DOOR_WORD] >> (bit % DOOR_WORD)) & 1:
+        if not (int64(row[bit // DOOR_WORD]) >> (bit % DOOR_WORD)) & 1:
             return False
     return True
 
@@ -72,7 +95,7 @@ def pass_door(c, page):
     row, num = c.more[c.num[ROWS]], c.num
     for k in range(num[DOOR_HASHES]):
         bit = place(c, page, num[ROWS] + k, num[DOOR])
-        row[bit // DOOR_WORD] |= 1 << (bit % DOOR_WORD)
+        row[bit // DOOR_WORD] = int32(int64(row[bit // DOOR_WORD]) | (int64(1) << (bit % DOOR_WORD)))
 
 
 @compiled(int64(cache_t, int64))
@@ -80,7 +103,7 @@ def smallest(c, page):
     """The smallest of a page's counters."""
     found = c.num[MOST]
     for k in range(c.num[ROWS]):
-        found = min(found, int64(c.more[k, place(c, page, k, c.num[WIDTH])]))
+        found = min(found, counter(c, k, place(c, page, k, c.num[WIDTH])))
     return found
 
 
@@ -93,9 +116,10 @@ def frequency(c, page):
 @compiled(void(cache_t))
 def halve(c):
     more, num = c.more, c.num
+    low = int64(0x7F7F7F7F) if bits_of(c) == 8 else int64(0x7FFF7FFF)  # what is left of each counter when all move by a bit
     for k in range(num[ROWS]):
-        for i in range(num[WIDTH]):
-            more[k, i] //= 2
+        for i in range(more.shape[1]):
+            more[k, i] = int32((int64(more[k, i]) >> 1) & low)
     more[num[ROWS]] = 0
     num[ADDED] //= 2
 
@@ -110,8 +134,8 @@ def record(c, page):
         least = smallest(c, page)
         for k in range(num[ROWS]):
             at = place(c, page, k, num[WIDTH])
-            if c.more[k, at] == least and least < num[MOST]:
-                c.more[k, at] += 1
+            if counter(c, k, at) == least and least < num[MOST]:
+                grow(c, k, at)
     num[ADDED] += 1
     if num[ADDED] >= num[SAMPLE]:
         halve(c)

@@ -77,7 +77,7 @@ def _whole(path: Path, source: Opened, name: str, columns: frozenset[str]) -> Tr
             kept[column].append(_values(source, column, getattr(rows, column)))
     _check_length(path, sum(map(len, ids)))
     found = {column: np.ascontiguousarray(np.concatenate(parts), _TYPES[column]) for column, parts in kept.items()}
-    return _trace(source, name, np.concatenate(ids), dense.keys[: dense.known], found)
+    return _trace(source, name, np.concatenate(ids), dense.keys[: dense.known].copy(), found)  # its table may be twice as long
 
 
 def _of_numbered(path: Path, source: Opened, numbered: Numbered, name: str, columns: frozenset[str]) -> Trace:

@@ -178,9 +178,7 @@ class Output(Section):
 
     interval: Annotated[Time, Key("time", "ns", "simulated time between two rows of the series", CHOICE, 1000)] = as_written("100ms")
     record_pool: Annotated[bool, Key("bool", "", "record every store and free of the pool, for `replay`", CHOICE)] = False
-    record_reclaim: Annotated[bool, Key("bool", "", "record when kswapd is awake and who reclaims directly, for `perfetto`", CHOICE)] = (
-        False
-    )
+    record_reclaim: Annotated[bool, Key("bool", "", "record when kswapd is at work and who else reclaims, for `perfetto`", CHOICE)] = False
 
 
 class FleetTemplate(Section):
