@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from sim import cli
-from sim.config.names import FOLDERS, entries
+from sim.config.names import FOLDERS, NOUNS, entries
 from sim.config.reference import json_schema
 from sim.config.text import markdown
 from sim.errors import UserError
@@ -236,8 +236,8 @@ def test_other_commands_reach_their_code(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_list_names_everything_once_with_a_source() -> None:
     lines = mempress("list").stdout.splitlines()
-    names = [entry.name for _, entry in entries()]
-    listed = [re.split(r" {2,}", line)[1] for line in lines]
+    names = [(NOUNS[folder], entry.name) for folder, entry in entries()]  # a policy and a table of contents may both be called random
+    listed = [tuple(re.split(r" {2,}", line)[:2]) for line in lines]
     assert all(listed.count(name) == 1 for name in names), listed
     assert all(entry.doc and entry.source for _, entry in entries())
     assert len(lines) > len(names)  # the tables of contents too
