@@ -4,8 +4,8 @@ Einziger, Friedman, Manes, ACM Transactions on Storage 2017, section 3: a count-
 ones of a page grow; a Bloom filter in front of it (the doorkeeper) takes the first use of each page; after `sample` uses every counter is
 halved and the doorkeeper emptied.  The paper leaves the hashes open: here splitmix64 of the page, the row and the seed.
 
-The table `more` has a row of counters for each hash, and below them the doorkeeper, 32 bits an entry.  A counter has eight bits of an entry, or
-sixteen if it needs more: with entries of their own the counters would take 64 bytes a page.
+The table `more` has a row of counters for each hash, and below them the doorkeeper, 32 bits an entry.  A counter has eight bits of an
+entry, or sixteen if it needs more: with entries of their own the counters would take 64 bytes a page.
 """
 
 from __future__ import annotations
