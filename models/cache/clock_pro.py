@@ -43,13 +43,13 @@ from models.jit import compiled
 HOT, COLD = 1, 2  # lists; ghosts: evicted in their test period
 RINGS = 5  # the row where the clock and the ring of test periods begin and end
 REFERENCED = OWN
-CLOCK, TEST = OWN + 1, OWN + 4  # of a node: in a ring's three columns, whether it is there, the newer and the older neighbour
+CLOCK, TEST = OWN + 1, OWN + 3  # of a node: in a ring's two columns the newer and the older neighbour, 0 if it is not there
 TARGET, FILLING = OWN_NUM, OWN_NUM + 1  # num: cold pages that there should be; pages that come are hot while there is room
 
 
 def create(pages: int, distinct: int, cold: float = 0.01, fill: str = "hot") -> CacheArrays:
-    arrays = new_cache(pages, distinct, ghosts=pages, own=7)
-    arrays.node[RINGS, [CLOCK + 1, CLOCK + 2, TEST + 1, TEST + 2]] = RINGS
+    arrays = new_cache(pages, distinct, ghosts=pages, own=5)
+    arrays.node[RINGS, CLOCK : TEST + 2] = RINGS
     arrays.num[TARGET], arrays.num[FILLING] = min(max(1, int(pages * cold)), max(1, pages - 1)), fill == "hot"
     return arrays
 
@@ -59,8 +59,8 @@ def leave(c, n, ring):
     """A node leaves a ring, if it is there."""
     node = c.node
     if node[n, ring]:
-        newer, older = node[n, ring + 1], node[n, ring + 2]
-        node[newer, ring + 2], node[older, ring + 1] = older, newer
+        newer, older = node[n, ring], node[n, ring + 1]
+        node[newer, ring + 1], node[older, ring] = older, newer
         node[n, ring] = 0
 
 
@@ -69,10 +69,10 @@ def join(c, n, ring):
     """A node becomes the newest of a ring."""
     node = c.node
     leave(c, n, ring)
-    first = node[RINGS, ring + 2]
-    node[n, ring], node[n, ring + 1], node[n, ring + 2] = 1, RINGS, first
-    node[first, ring + 1] = n
-    node[RINGS, ring + 2] = n
+    first = node[RINGS, ring + 1]
+    node[n, ring], node[n, ring + 1] = RINGS, first
+    node[first, ring] = n
+    node[RINGS, ring + 1] = n
 
 
 @compiled(void(cache_t, int64))
@@ -106,7 +106,7 @@ def demote(c):
     """HANDhot: the oldest hot page that was not used since the hand's last visit becomes cold; test periods that it meets end."""
     node = c.node
     while True:
-        n = node[RINGS, CLOCK + 1]
+        n = node[RINGS, CLOCK]
         if node[n, LIST] == HOT:
             used = node[n, REFERENCED]
             node[n, REFERENCED] = 0
@@ -157,7 +157,7 @@ def take(c, n):
     link_newest(c, n, GHOSTS)
     c.num[USED] -= 1
     while size_of(c, GHOSTS) > c.num[CAPACITY]:
-        end_test(c, c.node[RINGS, TEST + 1])
+        end_test(c, c.node[RINGS, TEST])
     return gone
 
 

@@ -74,37 +74,6 @@ _MGLRU = (
         64,
     ),
 )
-_CLOCK_PRO = (Option("cold", "float", "", 0.01, "part of the cache for cold pages at the start; it adapts", "ours: LIRS's share", 0, 1),)
-_LRU_K = (
-    Option("k", "int", "", 2, "the use that counts, from the last", "O'Neil, O'Neil, Weikum 1993: two", 1, 16),
-    Option(
-        "correlated",
-        "int",
-        "",
-        0,
-        "accesses after which a use counts as a new one, and the page may go",
-        "the paper has seconds (some 5)",
-        0,
-        1 << 40,
-    ),
-    Option("retained", "int", "", 0, "accesses that a page's history is kept, 0 for ever", "the paper has seconds (some 200)", 0, 1 << 40),
-    Option("ghosts", "float", "", 1.0, "pages whose history is kept, as part of the cache", "ours; the paper has only the time", 0, 64),
-)
-_TINY = "Einziger, Friedman, Manes 2017"
-_SKETCH = (
-    Option("rows", "int", "", 4, "hashes of the sketch, each with counters of its own", "Cormode, Muthukrishnan 2005; ours", 1, 16),
-    Option("counters", "float", "", 4.0, "counters of a row for each page of the cache", "ours", 0, 64),
-    Option("bits", "int", "", 4, "bits of a counter", f"{_TINY}, section 3", 1, 16),
-    Option("sample", "float", "", 10.0, "uses between halvings, for each page of the cache", f"{_TINY}: W/C, varied; ours", 0, 1000),
-    Option("door", "float", "", 40.0, "bits of the doorkeeper for each page of the cache, 0 none", "ours: four a use", 0, 1000),
-    Option("door_hashes", "int", "", 3, "hashes of the doorkeeper", "ours", 1, 16),
-    Option("seed", "int", "", 1, "of the hashes", "definition", 0, 1 << 30),
-)
-_W_TINYLFU = (
-    Option("window", "float", "", 0.01, "part of the cache that new pages pass", f"{_TINY}, section 4: 1 %", 0, 1),
-    Option("protected", "float", "", 0.8, "protected part of the rest", f"{_TINY}, section 4: 80 %", 0, 1),
-    *_SKETCH,
-)
 _SEED = (Option("seed", "int", "", 1, "of the draws", "definition", 0, 1 << 30),)
 
 REGISTRY = (
