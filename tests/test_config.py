@@ -453,7 +453,7 @@ def test_set_below_a_short_part() -> None:
         ),
         ("workloads.7.size=1MiB", "--set workloads.7.size: workloads.7: found '7'; expected an index from 0 to 0"),
         ("extends=x.yaml", "--set extends: found a key that cannot be set"),
-        ("reclaim.policy=fifo", "--set reclaim.policy: reclaim.policy.kind: found 'fifo'"),
+        ("reclaim.policy=fafo", "--set reclaim.policy: reclaim.policy.kind: found 'fafo'"),
     ],
 )
 def test_set_errors(text: str, message: str) -> None:
