@@ -240,7 +240,7 @@ def test_a_boost_is_reclaimed_without_writing() -> None:
     assert counter(both.vm, "pgskip_dma") == 64
     after = [int(both.head[2 * gl.list_of(0, 2, ANON, 0)]), int(both.head[2 * gl.list_of(0, 2, ANON, 0) + 1])]
     assert before == [100, 1] and after == [64, 65]  # the 64 that were last are first now
-    assert gl.problems(both.table, both.head, both.num, both.a) == []
+    assert gl.problems((both.table, both.head, both.num), both.a) == []
 
 
 def test_kswapd_of_612_starts_where_the_inactive_pages_would_do() -> None:
