@@ -130,7 +130,7 @@ def test_the_machine_chooses_as_the_policy_alone(name: str, hits: str, ids: list
         assert machine.held.arrays.num[USED] == alone.arrays.num[USED] == len(machine.frame_of)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     name=some.sampled_from(NAMES),
     hits=some.sampled_from(["scan", "every"]),
