@@ -123,23 +123,24 @@ def agreement(s: Study) -> None:
 
 
 def picture(s: Study, path: Path, size: str) -> None:
-    """Stall against misses without a machine, a panel a program."""
+    """Order by stall against order by misses without a machine, a panel a program; on the diagonal they agree."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(style()):
-        figure = Figure(figsize=(9.5, 7.5), layout="constrained")
+        figure = Figure(figsize=(9.5, 8.0), layout="constrained")
         panels: Any = figure.subplots(2, 2)
         for axes, program in zip(panels.flat, s.programs, strict=False):
-            for policy in s.policies:
-                x, y = max(s.pure[program, size, policy], 1), s.stall(program, size, policy)
+            misses = ranks([s.pure[program, size, policy] for policy in s.policies]) + 1
+            stalls = ranks([s.stall(program, size, policy) for policy in s.policies]) + 1
+            axes.plot([1, len(s.policies)], [1, len(s.policies)], color=MUTED, linewidth=0.8, linestyle=":")
+            for policy, x, y in zip(s.policies, misses, stalls, strict=True):
                 axes.plot([x], [y], "o", color=COLOURS[1 if policy in ("linux-lru", "mglru") else 0], markersize=4)
-                axes.annotate(policy, (x, y), xytext=(3, 2), textcoords="offset points", fontsize=7, color=MUTED)
-            axes.set_xscale("log")
-            axes.set_yscale("log")
+                axes.annotate(policy, (x, y), xytext=(4, 2), textcoords="offset points", fontsize=8, color=MUTED)
+            axes.set_xlim(0, len(s.policies) + 3)
             axes.set_title(f"{program}, {size} memory")
-            axes.set_xlabel("misses of the trace alone, beyond first touches")
-            axes.set_ylabel("stall in the machine, s")
+            axes.set_xlabel("rank by misses of the trace alone")
+            axes.set_ylabel("rank by stall in the machine")
         save(figure, path)
 
 
