@@ -307,6 +307,13 @@ def replay(trace: Path, allocator: str) -> int:
     show_default=True,
     help="bytes: also add up the sizes of the requests that miss; a page still takes one place in the cache.",
 )
+@click.option(
+    "--page-size",
+    type=click.IntRange(1),
+    default=None,
+    metavar="BYTES",
+    help="An object takes as many pages of BYTES as its size needs (default: each id is one page).",
+)
 @click.option("--stats", is_flag=True, help="Print what the trace is like: reuse distances, working sets, popularity, runs.")
 @click.option("--heatmap", type=click.Path(path_type=Path), metavar="FILE", help="Draw which pages are used when (.png or .svg).")
 @click.option(

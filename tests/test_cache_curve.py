@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from models.cache.lru import LRU
 from models.cache.mattson import distances, lru_misses
 from models.registry import resolve
+from sim.cachesim.objects import in_pages
 from sim.cachesim.part import Counting, Part, first_counted
 from sim.cachesim.policies import Choice, choices
 from sim.cachesim.sampling import Wanted, hashes, sample
@@ -292,3 +293,31 @@ def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert execute(["cache", str(file), "--policy", "lru", *more]) == 2
     told = capsys.readouterr()
     assert said in told.err and told.out == ""
+
+
+@given(requests=some.lists(some.tuples(some.integers(0, 6), some.integers(0, 20)), min_size=1, max_size=60), page=some.integers(1, 7))
+def test_an_object_takes_the_pages_that_it_needs(requests: list[tuple[int, int]], page: int) -> None:
+    """Request by request: the pages of an object are its own, in order, and their bytes add up to the request's."""
+    ids, distinct = dense([key for key, _ in requests])
+    sizes = np.array([size for _, size in requests], np.int64)
+    found = in_pages(Trace("t", "t", ids, distinct, np.arange(distinct, dtype=np.uint64), ids.astype(np.int64), None, sizes), page)
+    assert found.size is not None and found.time is not None and found.keys is not None
+    at, of = 0, {}  # type: ignore[var-annotated]
+    for number, size in zip(ids.tolist(), sizes.tolist(), strict=True):
+        pages = max(1, -(-size // page))
+        assert found.size[at : at + pages].sum() == size and (found.time[at : at + pages] == number).all()
+        for k in range(pages):
+            assert of.setdefault(int(found.ids[at + k]), (number, k)) == (number, k)
+            assert found.keys[found.ids[at + k]] == (number << 20) + k
+        at += pages
+    assert at == len(found.ids) and len(of) <= found.distinct == len(found.keys)
+
+
+def test_pages_of_objects_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("id,size\n1,8192\n2,100\n1,8192\n")
+    command = ["cache", str(tmp_path / "t.csv"), "--policy", "lru", "--pages", "3", "--csv", "--quiet"]
+    assert execute([*command, "--page-size", "4096"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(",5,3,3,lru,3")
+    (tmp_path / "n.txt").write_text("1\n2\n")
+    assert execute(["cache", str(tmp_path / "n.txt"), "--policy", "lru", "--pages", "3", "--page-size", "4096", "--quiet"]) == 2
+    assert "has no sizes" in capsys.readouterr().err

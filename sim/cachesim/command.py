@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TextIO
 from models.jit import report_compile_time
 from sim.cachesim.files import check_place, write_whole
 from sim.cachesim.heatmap import draw_heat, heat_of
+from sim.cachesim.objects import in_pages
 from sim.cachesim.part import Counting, check_sizes, first_counted, warm_up
 from sim.cachesim.pictures import check_picture, plot_curves
 from sim.cachesim.policies import Choice, choices
@@ -72,6 +73,7 @@ def cache(
     sample: float | None,
     sample_pages: int | None,
     weight: str,
+    page_size: int | None,
     warmup: str | None,
     stats: bool,
     heatmap: Path | None,
@@ -91,6 +93,7 @@ def cache(
     pages    sizes, or None with `curve`
     sample   share of the pages that is simulated, or sample_pages: their number; both None for all
     weight   requests or bytes;  warmup: N, P% or auto
+    page_size  bytes of a page, of which an object takes as many as it needs; None: an id is a page
     """
     files = Files(json_to, plot, heatmap)
     asked = None
@@ -102,8 +105,14 @@ def cache(
     elif pages is not None or curve or as_csv:
         raise UserError("--pages, --curve and --csv are about misses; expected --policy NAME too")
     _check_files(files, stats or policy is not None)
-    columns = ALL if stats else frozenset(["time"] if heatmap is not None else []) | frozenset(["size"] if weight == BYTES else [])
+    columns = (
+        ALL
+        if stats
+        else frozenset(["time"] if heatmap is not None else []) | frozenset(["size"] if weight == BYTES or page_size is not None else [])
+    )
     trace = load(path, trace_format, name, columns, reading=reading)
+    if page_size is not None:
+        trace = in_pages(trace, page_size)
     _answer(trace, asked, stats, files, as_csv, jobs or cores(), reporter(quiet, unit="requests"), out)
     return 0
 
