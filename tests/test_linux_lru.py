@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from models.memory import state as st
@@ -35,6 +35,9 @@ op: Any = some.one_of(
 
 
 @settings(max_examples=250, deadline=None)
+@example(
+    [("in", 0, 3), ("pass", Pass(0, False, False, 1), None), ("finish", None, None), ("in", 0, 3)], 1, "FT", 0, 0
+)  # no flush at the end
 @given(
     ops=some.lists(op, max_size=40),
     files=some.sampled_from([1, 2, 3, LIFE]),  # every so many pages is a file page

@@ -162,7 +162,7 @@ class LinuxLru:
             self.deactivate(SLICE, ANON)
 
     def finish(self) -> None:
-        self.flush()
+        """6.1: nothing is flushed here, see models.policies.linux_lru.finish."""
         self.seen = list(self.stats_activate)
 
     def may_deactivate(self, force: bool) -> list[bool]:
