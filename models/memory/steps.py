@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from numba import int64
+from numba import int64, void
 
 from models.jit import compiled, outlined
 from models.memory import file_state as fi
@@ -103,6 +103,12 @@ def slab_op(m, own, page, count):
     return DONE
 
 
+@outlined(void(machine_t, int64))
+def tell_use(m, f):
+    """The policy wants to know of every use; apart, so that the loop over accesses stays small."""
+    m.accessed(m.policy, m.pages, f)
+
+
 @compiled(int64(machine_t, stream_t, int64, int64))
 def run_ops(m, stream, now, deadline):
     """Run ops until the chunk ends (DONE), time is up (SLICE), something waits, kswapd or the flusher is to be woken (WOKE), or an
@@ -150,7 +156,7 @@ def run_ops(m, stream, now, deadline):
             if entry > 0 and (op == 0 or entry & st.PTE_WRITE):
                 pte[p] = entry | (st.PTE_ACCESSED | st.PTE_DIRTY if op else st.PTE_ACCESSED)
                 if every_use:
-                    m.accessed(m.policy, pages, int64(entry) >> st.PTE_SHIFT)
+                    tell_use(m, int64(entry) >> st.PTE_SHIFT)
                 clock += ns
                 user += ns
                 done += 1
